@@ -1,0 +1,91 @@
+# Loom. The two commands of the README: make run, make test. `make help` lists the rest.
+
+BUILD   ?= build
+DIRS    ?= base format tokenizer model model/families quant load backend backend/cpu run engine encode server cli
+CC      ?= gcc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+WARN    := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+           -Wundef -Wformat=2 -Werror
+OPT     ?= -O2 -g
+HARDEN  ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+SAN     ?=
+# -iquote: our limits.h must not stand before the system's <limits.h>.
+INC     := -iquote include $(addprefix -iquote src/,$(DIRS))
+CPPFLAGS += $(INC) -D_GNU_SOURCE -DLOOM_VERSION='"$(VERSION)"'
+# No contraction: a fused multiply-add stands in the source where it is meant (docs/numerics.md).
+CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) -ffp-contract=off -fno-math-errno -fvisibility=hidden -pthread $(SAN)
+LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread $(SAN)
+LIBS    := -lmicrohttpd -lcurl -ljansson -lyaml -lpcre2-8 -lutf8proc -ldl -lm
+
+SRC     := $(sort $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c)))
+MAIN    := src/cli/main.c
+OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(MAIN),$(SRC)))
+LIB     := $(BUILD)/libloom.a
+BIN     := $(BUILD)/loom
+
+# One translation unit per instruction set; the table in backend/cpu chooses at start.
+$(BUILD)/obj/src/backend/cpu/%_avx2.o:   CFLAGS += -O3 -mavx2 -mfma -mf16c
+$(BUILD)/obj/src/backend/cpu/%_avx512.o: CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+
+.PHONY: all lib run test unit pytests lint asan bench install clean help deps
+all: deps $(BIN)
+
+deps:
+	@tools/install-deps.sh build
+
+lib: $(LIB)
+
+$(LIB): $(OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $(OBJ)
+
+$(BIN): $(BUILD)/obj/$(MAIN:.c=.o) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- tests: tests/unit/test_*.c and tests/kernels/test_*.c are cmocka programs of one file each
+TESTSRC := $(sort $(wildcard tests/unit/test_*.c tests/kernels/test_*.c tests/fuzz/fuzz_*.c))
+TESTBIN := $(patsubst %.c,$(BUILD)/%,$(TESTSRC))
+$(BUILD)/obj/tests/%.o: CPPFLAGS += -Itests -DLOOM_TEST_DIR='"$(CURDIR)/tests"'
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+unit: $(TESTBIN)
+
+test: deps $(BIN)
+	@tools/install-deps.sh test
+	@$(MAKE) --no-print-directory unit
+	@BUILD=$(BUILD) tools/run-tests.sh
+
+run: deps
+	@$(MAKE) --no-print-directory $(BIN)
+	@BUILD=$(BUILD) tools/make-run.sh
+
+lint: deps
+	@tools/install-deps.sh lint
+	@BUILD=$(BUILD) tools/lint.sh
+
+# The tests again under AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of their own.
+asan: deps
+	@tools/install-deps.sh test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPT="-O1 -g" HARDEN= \
+	  SAN="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" asan-inner
+.PHONY: asan-inner
+asan-inner: $(BIN) unit
+	@BUILD=$(BUILD) LOOM_SANITIZE=1 tools/run-tests.sh
+
+bench: deps $(BIN)
+	@tools/install-deps.sh bench
+	@BUILD=$(BUILD) bench/run.sh
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan
+
+-include $(OBJ:.o=.d) $(BUILD)/obj/$(MAIN:.c=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(TESTSRC))

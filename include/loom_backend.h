@@ -1,0 +1,211 @@
+/* loom_backend.h: what a backend executes, and the table of functions that it gives.
+ *
+ * A model is unrolled once, on load, into a flat list of ops over numbered slots (src/model/plan.h). The CPU and
+ * CUDA backends run the same list. A slot is a float32 matrix [T, width], T being the rows of the step's batch.
+ * Shape letters: T tokens, D model width, H heads, K kv heads, d head width, F ffn width, V vocabulary. */
+#ifndef LOOM_BACKEND_H
+#define LOOM_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "store.h"
+
+#define LOOM_PAGE 64 /* positions in a KV page, and in a block of keys that attention walks */
+#define LOOM_MAX_SLOT 16
+
+/* ---- sites: where a tap can stand (api.md's capture table) ---- */
+#define LOOM_SITE_LIST(X) \
+	X(HIDDEN, "hidden") X(RESID_PRE, "resid_pre") X(RESID_MID, "resid_mid") X(RESID_POST, "resid_post") \
+	X(ATTN_NORM, "attn_norm") X(MLP_NORM, "mlp_norm") X(ATTN_OUT, "attn_out") X(MLP_OUT, "mlp_out") \
+	X(Q, "q") X(K, "k") X(V, "v") X(ATTN_HEADS, "attn_heads") X(ATTN_PROBS, "attn_probs") X(MLP_ACT, "mlp_act") \
+	X(ROUTER, "router") X(FINAL_NORM, "final_norm") X(LOGITS, "logits")
+enum loom_site {
+#define X(id, name) LOOM_SITE_##id,
+	LOOM_SITE_LIST(X)
+#undef X
+	LOOM_N_SITE
+};
+
+/* ---- weights ---- */
+enum loom_weight_kind {
+	LOOM_WEIGHT_MATRIX, /* y = x W^T; packed by the backend, kept in its stored float type */
+	LOOM_WEIGHT_TABLE,  /* rows looked up by EMBED */
+	LOOM_WEIGHT_VECTOR, /* norm weights, biases: float32 after loading */
+};
+#define LOOM_MAX_PARTS 3
+/* One stored tensor of a weight. Parts are stacked along the output rows (q, k, v into one matrix). */
+struct loom_weight_part {
+	const struct loom_tensor *tensor;
+	int64_t n_row;         /* output rows this part gives */
+	int64_t row0;          /* first row taken from the tensor (a slice of a fused tensor), usually 0 */
+	bool transposed;       /* stored [K, N] (GPT-2's Conv1D) instead of [N, K] */
+	int rope_unpermute;    /* >0: rows are in GGUF's interleaved-rope order for this many heads: undo it to the
+	                        * half-split order of transformers (row h*d + j + (d/2)*i  <-  h*d + 2*j + i) */
+};
+struct loom_weight {
+	char name[96];         /* role with layer, e.g. "layers.3.attn.qkv"; messages use the tensors' own names */
+	enum loom_weight_kind kind;
+	bool lookup;           /* a MATRIX that EMBED also reads (tied embeddings) */
+	float add;             /* VECTOR: added on load (Gemma's 1 + weight); 0 otherwise */
+	int64_t n_row, n_col;  /* MATRIX [N, K], TABLE [rows, D], VECTOR [n_row] with n_col 1 */
+	int n_part;            /* 0: weight not bound (plan printed without weights) */
+	struct loom_weight_part part[LOOM_MAX_PARTS];
+	enum loom_dtype dtype; /* how the backend keeps it: F32, F16 or BF16 (VECTOR always F32) */
+};
+
+/* ---- ops ---- */
+/* Columns [col, col+width) of a slot. */
+struct loom_view {
+	int16_t slot;
+	int32_t col, width;
+};
+
+enum loom_op_kind {
+	LOOM_OP_EMBED,     /* out (+)= scale * table[index] */
+	LOOM_OP_NORM,      /* out = norm(a) * w (+ bias), over each run of a.width/n_group columns */
+	LOOM_OP_LINEAR,    /* out = a W^T (+ bias) */
+	LOOM_OP_ROTATE,    /* rotary embedding in place on out = n_group heads; a unused */
+	LOOM_OP_KV_STORE,  /* append a (keys) and b (values) to the layer's pages */
+	LOOM_OP_ATTEND,    /* out = softmax(scale * a K^T + mask) V over the layer's pages; a = queries */
+	LOOM_OP_ACT,       /* out = act(a) */
+	LOOM_OP_GATE,      /* out = act(a) * b */
+	LOOM_OP_ADD,       /* out = a + b */
+	LOOM_OP_SCALE,     /* out = scale * a */
+	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
+	LOOM_OP_GATHER,    /* out[i] = a[out_rows[i]]: from here on rows are the batch's n_out rows */
+	LOOM_OP_TAP,       /* a is the site's value at this layer; captures copy rows out here */
+	LOOM_N_OP
+};
+enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
+enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
+	LOOM_ACT_TANH, LOOM_N_ACT };
+enum loom_index_kind { LOOM_INDEX_TOKEN, LOOM_INDEX_POSITION, LOOM_INDEX_ZERO };
+
+struct loom_op {
+	enum loom_op_kind kind;
+	int16_t layer;           /* 0..L-1, -1 outside the blocks; HIDDEN taps: index 0..L of hidden_states */
+	bool out_rows;           /* runs on the n_out gathered rows instead of the T rows */
+	bool accumulate;         /* EMBED: add to out instead of replacing it */
+	struct loom_view a, b, out;
+	int32_t w, bias;         /* indices into plan weights; -1 none */
+	float scale, eps;        /* ATTEND's score scale; EMBED's scale; NORM's epsilon */
+	enum loom_norm_kind norm;
+	enum loom_act_kind act;
+	enum loom_index_kind index;
+	int32_t index_add;       /* EMBED by position: added to the position (OPT, RoBERTa) */
+	int32_t n_group;         /* NORM: groups (heads) a row; ROTATE: heads */
+	int32_t n_head, n_head_kv, d_head;
+	int32_t window;          /* ATTEND: keys with q - k >= window are masked; 0 = none */
+	bool causal;
+	int32_t rope;            /* ROTATE: index into plan ropes */
+	enum loom_site site;     /* TAP */
+};
+
+/* ---- rotary embedding ---- */
+enum loom_rope_type { LOOM_ROPE_DEFAULT, LOOM_ROPE_LINEAR, LOOM_ROPE_DYNAMIC, LOOM_ROPE_YARN, LOOM_ROPE_LONGROPE, LOOM_ROPE_LLAMA3 };
+struct loom_rope {
+	enum loom_rope_type type;
+	bool interleaved;        /* pairs (2i, 2i+1) instead of (i, i + dim/2) */
+	int32_t dim;             /* rotated columns of each head */
+	int32_t n_freq;          /* dim / 2 */
+	float *inv_freq;         /* [n_freq] rounded as transformers rounds them */
+	float attn_factor;       /* multiplies cos and sin */
+	/* length-dependent types: frequencies come from loom_rope_at */
+	double base, factor;
+	int64_t max_position, original_max;
+	float *short_freq, *long_freq; /* [n_freq] longrope */
+	float short_factor_scale, long_factor_scale; /* attention factor of each (equal unless the config says) */
+};
+/* Frequencies and attention factor for a sequence of len positions (max(position)+1). Types that do not look at the
+ * length return r->inv_freq. Otherwise fills scratch [n_freq] (or returns short/long). src/model/rope.c. */
+const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch, float *attn_factor);
+
+/* ---- the plan ---- */
+struct loom_plan {
+	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_vocab; /* n_vocab: rows of the embedding table */
+	int32_t n_logit;             /* V of the head; 0: no head (encoders) */
+	bool causal;                 /* false: every token of a sequence must be in one step */
+	int32_t n_slot;
+	int32_t slot_width[LOOM_MAX_SLOT];  /* slot is [T, width] */
+	bool slot_out_rows[LOOM_MAX_SLOT];  /* slot has n_out rows instead of T */
+	struct loom_op *ops;         /* [n_op] */
+	int32_t n_op;
+	struct loom_weight *weights; /* [n_weight] */
+	int32_t n_weight;
+	struct loom_rope *ropes;     /* [n_rope] */
+	int32_t n_rope;
+};
+
+/* ---- one step ---- */
+struct loom_batch_seq {
+	int32_t row0, n_row;     /* its rows in the batch */
+	int32_t pos0;            /* position of row0; earlier positions are in the pages already */
+	int32_t rope_len;        /* length that length-dependent rotary types see */
+	const int32_t *pages;    /* page numbers covering positions 0 .. pos0+n_row-1; [ceil((pos0+n_row)/LOOM_PAGE)] */
+};
+struct loom_batch {
+	int32_t n_tok, n_seq, n_out;
+	const int32_t *ids;      /* [n_tok] */
+	const int32_t *pos;      /* [n_tok] */
+	const struct loom_batch_seq *seqs; /* [n_seq] in row order, covering all rows */
+	const int32_t *out_rows; /* [n_out] ascending rows whose logits are wanted */
+};
+
+/* Copy n_row rows of the value at TAP op `op` to dst, row i to dst + i*stride (floats). For rows gathered
+ * (op.out_rows) row0 counts in the n_out rows. Rows of ATTN_PROBS are [H, n_key]: dst row = H*n_key floats, keys beyond the position 0;
+ * all rows of one copy belong to one sequence. */
+struct loom_tap_copy {
+	int32_t op, row0, n_row;
+	int32_t n_key;           /* ATTN_PROBS */
+	float *dst;
+	size_t stride;
+};
+
+/* ---- the vtable ---- */
+struct loom_device_model; /* packed weights, immutable after load: the backend's own */
+struct loom_device_state; /* workspace and KV pages: owned by one worker */
+
+struct loom_load_opts {
+	int n_thread;
+	/* called from the loading thread with bytes read so far and in all; NULL: none */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *progress_ctx;
+};
+struct loom_state_opts {
+	int32_t max_tok;         /* most rows in a step */
+	int32_t max_out;         /* most gathered rows in a step */
+	int32_t n_page;          /* KV pages */
+	int n_thread;
+};
+
+struct loom_backend {
+	const char *name;        /* "cpu" */
+	/* Bytes that model_new will allocate, before anything is read; for the budget. */
+	uint64_t (*model_bytes)(const struct loom_plan *plan);
+	uint64_t (*state_bytes)(const struct loom_plan *plan, const struct loom_state_opts *o);
+	/* Reads every bound weight from the store and packs it. The plan must outlive the model; the store may be
+	 * released afterwards. */
+	enum loom_status (*model_new)(const struct loom_plan *plan, const struct loom_store *store,
+		const struct loom_load_opts *o, struct loom_device_model **out, struct loom_err *err);
+	void (*model_free)(struct loom_device_model *m);
+	enum loom_status (*state_new)(struct loom_device_model *m, const struct loom_state_opts *o,
+		struct loom_device_state **out, struct loom_err *err);
+	void (*state_free)(struct loom_device_state *s);
+	/* Runs the plan on the batch; allocates nothing. logits (when n_out > 0 and the plan has a head): *logits
+	 * points at [n_out, n_logit], valid until the next step. Copies are sorted by op. The same bits whatever else is in the
+	 * batch, however the sequence is cut into steps, whatever n_thread and the instruction set. */
+	enum loom_status (*exec)(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies,
+		size_t n_copy, const float **logits, struct loom_err *err);
+	/* Reads the next rows into the state without running: copies page src to page dst (prefix sharing). */
+	void (*page_copy)(struct loom_device_state *s, int32_t src, int32_t dst);
+};
+
+/* The backend for a device name ("cpu", "cuda:0"); NULL when there is none here. src/backend/backend.c */
+const struct loom_backend *loom_backend_find(const char *device);
+/* "avx512", "avx2" or "ref": chosen at first use from cpuid, or by LOOM_CPU. */
+const char *loom_cpu_isa(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* matmul.h: y = x W^T (+ bias), W packed once on load. The order of operations of each output element is fixed:
+ * k in blocks of LOOM_KBLOCK; inside a block one chain of fused multiply-adds from 0, k ascending; block sums added in order
+ * (first block's sum, then + each next); then + bias. So an element does not depend on M, threads, or the ISA.
+ *
+ * Packed layout: panels of LOOM_PANEL output rows of W; panel p holds for each k the LOOM_PANEL values W[48p+j][k], in
+ * W's stored float type (float32, float16, bfloat16; widened exactly in registers). The last panel is padded with zeros. */
+#ifndef LOOM_MATMUL_H
+#define LOOM_MATMUL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_isa.h"
+#include "dtype.h"
+#include "threads.h"
+
+#define LOOM_PANEL 48
+#define LOOM_KBLOCK 256
+
+struct loom_packed {
+	enum loom_dtype dtype; /* LOOM_F32, LOOM_F16, LOOM_BF16 */
+	int64_t n_row, n_col;  /* N outputs, K inputs */
+	void *data;            /* 64-byte aligned, loom_packed_bytes long; owned by the caller */
+};
+
+/* Bytes of the packed form; 0 on overflow. */
+size_t loom_packed_bytes(enum loom_dtype dtype, int64_t n_row, int64_t n_col);
+/* Puts rows [row0, row0+n) from src [n, n_col] (elements of p->dtype, row-major). Safe from several threads for different rows.
+ * data must have been zeroed before. */
+void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const void *src);
+/* dst [n_col] = row `row` as float32 (tied embeddings). */
+void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst);
+
+/* y [M, n_row] (row stride ldy) = x [M, n_col] (row stride ldx) W^T + bias [n_row] (NULL: none). scratch: pool-size *
+ * loom_matmul_scratch() floats, 64-byte aligned, for widened blocks. Splits over panels and row blocks so that every
+ * thread has work at any M. isa: normally loom_isa_chosen(). pool NULL: one thread. */
+void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const float *x, size_t ldx, int64_t m,
+	const float *bias, float *y, size_t ldy, float *scratch);
+size_t loom_matmul_scratch(void);
+
+#endif

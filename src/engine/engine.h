@@ -1,0 +1,79 @@
+/* engine.h: models that answer. One engine in a process; it loads models on first use, gives each a worker thread with a bounded
+ * queue, and carries a request along the arrow of flow.h. All functions are thread-safe. */
+#ifndef LOOM_ENGINE_H
+#define LOOM_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "flow.h"
+#include "source.h"
+#include "tokenizer.h"
+
+struct loom_engine;
+struct loom_resident; /* a loaded model, pinned by who acquired it */
+
+struct loom_engine_opts {
+	int n_thread;             /* compute threads; 0: physical cores */
+	int max_models;           /* 3 */
+	double auto_unload_minutes; /* 20; 0 never */
+	double memory_fraction;   /* of what is available now, for weights and KV (0.9) */
+	int max_queue;            /* 0: LOOM_MAX_QUEUE */
+	int32_t step_tokens;      /* rows a step; 0: 512 */
+	int64_t max_context;      /* 0: LOOM_DEFAULT_MAX_CONTEXT */
+	const char *cache_dir;    /* NULL: the hub's default */
+	const char *device;       /* "cuda:0" (default) or "cpu" */
+	bool allow_local;         /* ids may be paths */
+	bool show_progress;       /* loading progress on stderr, when it is a terminal */
+};
+void loom_engine_opts_default(struct loom_engine_opts *o);
+struct loom_engine *loom_engine_new(const struct loom_engine_opts *o, struct loom_err *err);
+/* Stops the workers (what runs is ended with LOOM_E_UNAVAILABLE after drain_ms) and frees everything. */
+void loom_engine_free(struct loom_engine *e, unsigned drain_ms);
+/* From now on requests get LOOM_E_UNAVAILABLE "shutting down". */
+void loom_engine_stop_new(struct loom_engine *e);
+
+struct loom_load_spec {
+	const char *id;
+	const char *device;       /* NULL: default */
+	enum loom_dtype dtype;    /* UNKNOWN: auto */
+	int loader;               /* enum loom_loader, -1: detect */
+	const char *quantization; /* NULL or "none"; others are refused until quantization lands */
+};
+/* Loads on first use (many callers, one load) and pins. */
+enum loom_status loom_engine_acquire(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+void loom_engine_release(struct loom_engine *e, struct loom_resident *r);
+/* id as in api.md: as it is, else with "--" read as "/". */
+enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsigned drain_ms, struct loom_err *err) LOOM_MUST_CHECK;
+
+struct loom_model_info {
+	char id[512], device[16], dtype[16], architecture[96], quantization[32], warning[160];
+	const char *loader;       /* "transformers", … */
+	const char *compute;      /* "float32" */
+	int32_t n_embd, n_layer, n_vocab;
+	int64_t n_ctx, max_seq;
+	uint64_t memory_bytes;
+	double load_seconds, idle_seconds, auto_unload_in; /* auto_unload_in < 0: never */
+	int in_flight;
+	bool loading, causal;
+};
+void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out);
+const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);
+/* Sites of the model: presence, width, layers (model.h). */
+void loom_resident_site(const struct loom_resident *r, enum loom_site site, struct loom_site_info *out);
+/* Calls fn for each model that is loaded or loading. fn must be quick. */
+void loom_engine_each(struct loom_engine *e, void (*fn)(void *ctx, const struct loom_model_info *i), void *ctx);
+bool loom_engine_healthy(struct loom_engine *e);
+void loom_engine_opts_get(const struct loom_engine *e, struct loom_engine_opts *out);
+
+/* Runs one request to its end on the caller's behalf; blocks. The answer is initialised by the caller and released by it,
+ * also after an error. Queue full: LOOM_E_QUEUE_FULL at once. */
+enum loom_status loom_engine_run(struct loom_engine *e, struct loom_resident *r, const struct loom_request *req,
+	struct loom_answer *a, struct loom_err *err) LOOM_MUST_CHECK;
+/* Runs n requests as one ragged batch; errs[i] per item. Returns LOOM_OK when all were; else the first error, its index in *bad. */
+enum loom_status loom_engine_run_many(struct loom_engine *e, struct loom_resident *r, const struct loom_request *reqs,
+	size_t n, struct loom_answer *answers, size_t *bad, struct loom_err *err) LOOM_MUST_CHECK;
+
+#endif

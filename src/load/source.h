@@ -1,0 +1,54 @@
+/* source.h: from a model id to files. An id is "org/name" or "name" (optionally "@revision") in the Hugging Face cache, a local
+ * folder, or a .gguf file (or a folder or cached repo whose only weights are one GGUF). No network here. */
+#ifndef LOOM_SOURCE_H
+#define LOOM_SOURCE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "err.h"
+#include "model.h"
+#include "st_config.h"
+#include "tokenizer.h"
+
+enum loom_loader { LOOM_LOADER_TRANSFORMERS, LOOM_LOADER_SENTENCE_TRANSFORMERS, LOOM_LOADER_CUSTOM, LOOM_LOADER_GGUF, LOOM_N_LOADER };
+const char *loom_loader_name(enum loom_loader l);
+int loom_loader_parse(const char *name); /* -1 unknown */
+
+struct loom_source {
+	char id[512];        /* as the client wrote it */
+	char path[PATH_MAX]; /* the model folder, or the .gguf file */
+	bool is_gguf;
+};
+/* cache_dir NULL: HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. allow_local: may an id be a path?
+ * Not found: LOOM_E_NOT_FOUND "no such model …, what was tried". An id that is neither a path nor a valid repo id: LOOM_E_NOT_FOUND too. */
+enum loom_status loom_source_find(const char *id, const char *cache_dir, bool allow_local, struct loom_source *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+
+/* Which loaders can take it and why (not). reasons are for people. */
+struct loom_probe {
+	bool can[LOOM_N_LOADER];
+	char reason[LOOM_N_LOADER][512];
+	int selected;        /* enum loom_loader, -1 none */
+	char architecture[96];
+};
+enum loom_status loom_source_probe(const struct loom_source *s, struct loom_probe *out, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* The parts of an opened model, weights unread. */
+struct loom_opened {
+	struct loom_model *model;
+	struct loom_tokenizer *tokenizer; /* may be NULL for plan-only */
+	struct loom_st_config st;
+	enum loom_loader loader;
+	int64_t max_seq;     /* embedding truncation limit: st max_seq_length, else tokenizer_config's model_max_length when sane, else n_ctx */
+};
+void loom_opened_init(struct loom_opened *o);
+void loom_opened_release(struct loom_opened *o);
+/* loader -1: detect (gguf, then sentence_transformers when modules.json is there, then transformers). keep: LOOM_DTYPE_UNKNOWN = as stored. */
+enum loom_status loom_source_open(const struct loom_source *s, int loader, enum loom_dtype keep, struct loom_opened *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+/* Only what `loom plan` and `loom tokenize` need. */
+enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,39 @@
+/* st_config.h: a sentence-transformers folder's own word on how to embed: modules.json (Transformer, Pooling, Normalize
+ * here), 1_Pooling/config.json, sentence_bert_config.json, config_sentence_transformers.json. */
+#ifndef LOOM_ST_CONFIG_H
+#define LOOM_ST_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "err.h"
+
+enum loom_pooling {
+	LOOM_POOL_CLS, LOOM_POOL_MEAN, LOOM_POOL_MAX, LOOM_POOL_LAST, LOOM_POOL_WEIGHTED_MEAN, LOOM_POOL_MEAN_SQRT_LEN, LOOM_POOL_NONE,
+	LOOM_N_POOL
+};
+/* api.md names: "cls" and "first_token", "mean", "max", "last_token", "weightedmean", "mean_sqrt_len_tokens", "none"; -1. */
+int loom_pooling_parse(const char *name);
+const char *loom_pooling_name(enum loom_pooling p);
+
+struct loom_st_prompt {
+	const char *name, *text;
+};
+struct loom_st_config {
+	struct loom_arena arena;
+	bool present;             /* modules.json is there and understood */
+	enum loom_pooling pooling;
+	bool normalize;
+	int64_t max_seq_length;   /* 0: none given */
+	int do_lower_case;        /* -1 unsaid */
+	struct loom_st_prompt *prompts; /* [n_prompt] */
+	int n_prompt;
+	const char *default_prompt; /* NULL none */
+};
+void loom_st_config_init(struct loom_st_config *c);
+void loom_st_config_release(struct loom_st_config *c);
+/* dir without modules.json: present stays false, LOOM_OK. A module Loom does not run (Dense, …): LOOM_E_MODEL with its type. */
+enum loom_status loom_st_config_load(struct loom_st_config *c, const char *dir, struct loom_err *err) LOOM_MUST_CHECK;
+
+#endif

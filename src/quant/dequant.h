@@ -1,0 +1,17 @@
+/* dequant.h: a stored element run → the float32 numbers that its format's definition gives
+ * (shared/reference/quantization.md; ggml's block layouts). Exact: no rounding beyond the definition's.
+ * One file per format family: gguf_blocks.c here; gptq, awq, nf4, … come beside it. */
+#ifndef LOOM_DEQUANT_H
+#define LOOM_DEQUANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "dtype.h"
+
+/* Can loom_dequant read this type (F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0)? */
+bool loom_dequant_supported(enum loom_dtype t);
+/* src: n elements (a multiple of the block) packed as t; dst [n]. F64 is rounded to nearest. */
+void loom_dequant(enum loom_dtype t, const void *src, float *dst, size_t n);
+
+#endif
