@@ -17,7 +17,7 @@
 
 #include "arena.h"
 #include "capture.h"
-#include "limits.h"
+#include "bounds.h"
 #include "sample.h"
 #include "st_config.h"
 
