@@ -46,7 +46,7 @@ if [ ! -x "$venv/bin/pytest" ]; then
 	}
 fi
 if [ -x "$venv/bin/pytest" ]; then
-	LOOM_REAL_MODELS=$(tools/fetch-models.sh "${LOOM_MODELS_DIR:-}" 2>"$log/fetch.log" | paste -sd:)
+	LOOM_REAL_MODELS=$(tools/fetch-models.sh ${LOOM_MODELS_DIR:-} 2>"$log/fetch.log" | paste -sd:)
 	export LOOM_REAL_MODELS LOOM_TEST_MODELS=$PWD/tests/models
 	out=$log/pytest.log
 	PYTHONPATH=python timeout 1800 "$venv/bin/pytest" -q -rs -p no:cacheprovider tests/api tests/cli >"$out" 2>&1
