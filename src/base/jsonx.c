@@ -1,0 +1,162 @@
+/* jsonx.c: strict JSON through jansson. See jsonx.h. */
+#include "jsonx.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "file.h"
+#include "mem.h"
+#include "str.h"
+
+void loom_json_setup(void)
+{
+	json_set_alloc_funcs(loom_malloc, loom_free);
+}
+
+/* Deepest nesting of brackets outside strings; jansson's own limit is far above ours. */
+static int depth_of(const char *text, size_t n)
+{
+	int depth = 0, deepest = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > deepest)
+				deepest = depth;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return deepest;
+}
+
+enum loom_status loom_json_parse(const char *text, size_t n, const char *where, enum loom_status bad, json_t **out,
+	struct loom_err *err)
+{
+	json_error_t e;
+	const char *sep = *where ? ": " : "";
+	size_t valid = loom_utf8_valid_prefix(text, n);
+	if (valid < n)
+		return loom_err_set(err, bad, "%s%sinvalid UTF-8 at byte %zu", where, sep, valid);
+	int depth = depth_of(text, n);
+	if (depth > LOOM_MAX_JSON_DEPTH)
+		return loom_err_set(err, bad, "%s%sJSON nested %d deep; at most %d", where, sep, depth, LOOM_MAX_JSON_DEPTH);
+	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+	if (*out)
+		return LOOM_OK;
+	if (json_error_code(&e) == json_error_out_of_memory)
+		return loom_err_nomem(err, *where ? where : "JSON", n);
+	return loom_err_set(err, bad, "%s%snot valid JSON: %s (line %d, column %d)", where, sep, e.text, e.line, e.column);
+}
+
+enum loom_status loom_json_load(const char *path, const char *where, size_t max, json_t **out, struct loom_err *err)
+{
+	char *text = NULL;
+	size_t n = 0;
+	enum loom_status rc = loom_file_slurp(path, where, max, &text, &n, err);
+	if (rc)
+		return rc;
+	rc = loom_json_parse(text, n, where, LOOM_E_MODEL, out, err);
+	loom_free(text);
+	return rc;
+}
+
+void loom_json_show(const json_t *v, char *out, size_t cap)
+{
+	switch (json_typeof(v)) {
+	case JSON_STRING: {
+		char text[41];
+		loom_str_copy(text, sizeof text, json_string_value(v));
+		snprintf(out, cap, "\"%s\"%s", text, strlen(text) < json_string_length(v) ? "…" : "");
+		break;
+	}
+	case JSON_INTEGER:
+		snprintf(out, cap, "%lld", (long long)json_integer_value(v));
+		break;
+	case JSON_REAL:
+		snprintf(out, cap, "%.9g", json_real_value(v));
+		break;
+	default: {
+		static const char *const words[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_TRUE] = "true",
+			[JSON_FALSE] = "false", [JSON_NULL] = "null"};
+		snprintf(out, cap, "%s", words[json_typeof(v)]);
+	}
+	}
+}
+
+/* "where: key: expected …, found …" with the key as param. */
+static enum loom_status wrong(const struct loom_json_ctx *c, const char *key, const json_t *v, const char *expected, struct loom_err *err)
+{
+	char found[64];
+	loom_json_show(v, found, sizeof found);
+	return loom_err_param(err, c->bad, key, "%s%s%s: expected %s, found %s", c->where, *c->where ? ": " : "", key, expected, found);
+}
+
+/* The member, or NULL when absent or null. */
+static const json_t *member(const json_t *obj, const char *key)
+{
+	const json_t *v = json_object_get(obj, key);
+	return v && !json_is_null(v) ? v : NULL;
+}
+
+enum loom_status loom_json_int(const struct loom_json_ctx *c, const json_t *obj, const char *key, int64_t min, int64_t max,
+	int64_t *out, struct loom_err *err)
+{
+	const json_t *v = member(obj, key);
+	if (!v)
+		return LOOM_OK;
+	if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) {
+		char expected[96];
+		snprintf(expected, sizeof expected, "an integer %lld..%lld", (long long)min, (long long)max);
+		return wrong(c, key, v, expected, err);
+	}
+	*out = json_integer_value(v);
+	return LOOM_OK;
+}
+
+enum loom_status loom_json_num(const struct loom_json_ctx *c, const json_t *obj, const char *key, double min, double max,
+	double *out, struct loom_err *err)
+{
+	const json_t *v = member(obj, key);
+	if (!v)
+		return LOOM_OK;
+	double x = json_is_number(v) ? json_number_value(v) : NAN;
+	if (!(x >= min && x <= max)) {
+		char expected[96];
+		snprintf(expected, sizeof expected, "a number %.9g..%.9g", min, max);
+		return wrong(c, key, v, expected, err);
+	}
+	*out = x;
+	return LOOM_OK;
+}
+
+enum loom_status loom_json_bool(const struct loom_json_ctx *c, const json_t *obj, const char *key, bool *out, struct loom_err *err)
+{
+	const json_t *v = member(obj, key);
+	if (!v)
+		return LOOM_OK;
+	if (!json_is_boolean(v))
+		return wrong(c, key, v, "true or false", err);
+	*out = json_is_true(v);
+	return LOOM_OK;
+}
+
+enum loom_status loom_json_str(const struct loom_json_ctx *c, const json_t *obj, const char *key, const char **out, struct loom_err *err)
+{
+	const json_t *v = member(obj, key);
+	if (!v)
+		return LOOM_OK;
+	if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v))
+		return wrong(c, key, v, "a string without NUL", err);
+	*out = json_string_value(v);
+	return LOOM_OK;
+}
