@@ -37,7 +37,6 @@ struct loom_gguf {
 	size_t n_value;
 	struct loom_table by_key;
 	uint32_t version, alignment;
-	char *blob;                     /* metadata bytes that raw points into */
 };
 
 /* Opens path: metadata into g, tensors into s (which takes the file). With s NULL only metadata is read.

@@ -39,6 +39,11 @@ const struct loom_tensor *loom_store_find(const struct loom_store *s, const char
 /* Reads bytes [off, off+n) of the tensor's data. Thread-safe. */
 enum loom_status loom_store_read(const struct loom_store *s, const struct loom_tensor *t, uint64_t off, void *dst, size_t n,
 	struct loom_err *err) LOOM_MUST_CHECK;
+/* For the readers of this folder: hands an open file to the store; makes room for n more tensors; adds one (its name and file must be
+ * the store's already; a name that is there is LOOM_E_MODEL). */
+enum loom_status loom_store_take_file(struct loom_store *s, const struct loom_file *f, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_store_reserve(struct loom_store *s, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_store_add(struct loom_store *s, const struct loom_tensor *t, struct loom_err *err) LOOM_MUST_CHECK;
 /* "[2,3]" for messages. */
 void loom_shape_show(int n_dim, const int64_t *shape, char *out, size_t cap);
 
