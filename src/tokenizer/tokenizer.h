@@ -52,13 +52,11 @@ enum loom_status loom_tokenizer_decode(const struct loom_tokenizer *t, const int
 
 /* Streaming decode: text of each pushed token as soon as it is settled; bytes are held back until they are
  * valid UTF-8. The concatenation of all pieces and the flush equals loom_tokenizer_decode of all ids. */
+struct loom_decode_state;
 struct loom_decode_stream {
 	const struct loom_tokenizer *t;
 	bool skip_special;
-	int32_t *ids;      /* [n] ids since the last settled point */
-	size_t n, cap;
-	size_t prefix;     /* ids whose text is already out */
-	struct loom_buf emitted; /* text of ids[0..prefix) */
+	struct loom_decode_state *state; /* made at the first push */
 };
 void loom_decode_stream_init(struct loom_decode_stream *s, const struct loom_tokenizer *t, bool skip_special);
 void loom_decode_stream_release(struct loom_decode_stream *s);

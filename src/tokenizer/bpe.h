@@ -1,0 +1,37 @@
+/* bpe.h: byte-pair encoding. A piece starts as its characters and the merge of lowest rank (leftmost first)
+ * is applied until none is left; a heap keeps that at n log n for a piece of any length. */
+#ifndef LOOM_BPE_H
+#define LOOM_BPE_H
+
+#include "tokens.h"
+#include "vocab.h"
+
+#define LOOM_BPE_DIRECT 0x200 /* characters below have their ids in a table */
+
+struct loom_bpe_rule;
+struct loom_bpe {
+	const struct loom_vocab *vocab;
+	struct loom_bpe_rule *rules; /* [cap] open addressing on the pair */
+	size_t n, cap;
+	uint64_t seed;
+	const char *unk;             /* NULL: characters outside the vocabulary vanish, as in the library */
+	const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL: none */
+	size_t n_prefix, n_suffix;
+	int32_t unk_id;              /* -1: not in the vocabulary, an error when it is needed */
+	bool fuse_unk, byte_fallback, ignore_merges;
+	int32_t direct[LOOM_BPE_DIRECT]; /* -1: none */
+	int32_t bytes[256];          /* ids of <0x00>..<0xFF>, -1: none */
+};
+
+/* Room for n merges. The vocabulary is complete by then; other fields may be set after. */
+enum loom_status loom_bpe_init(struct loom_bpe *b, const struct loom_vocab *v, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
+void loom_bpe_release(struct loom_bpe *b);
+/* The next merge in order of rank. Errors name it by its number. */
+enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
+	struct loom_err *err) LOOM_MUST_CHECK;
+/* A merge as merges.txt has it: "left right". */
+enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
+/* Appends the tokens of s to t. */
+bool loom_bpe_run(const struct loom_bpe *b, struct loom_work *w, struct loom_tokens *t, const char *s, size_t n);
+
+#endif

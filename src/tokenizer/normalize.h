@@ -1,0 +1,33 @@
+/* normalize.h: the normalizer stage: a list of steps, each rewriting the text of a piece. Sequences are
+ * flattened when read. A new kind is a line in the table of normalize.c and a function. */
+#ifndef LOOM_NORMALIZE_H
+#define LOOM_NORMALIZE_H
+
+#include "arena.h"
+#include "jsonx.h"
+#include "regex.h"
+#include "text.h"
+
+#define LOOM_MAX_STEPS 64
+
+struct loom_normalize_step;
+struct loom_normalizer {
+	struct loom_normalize_step *steps; /* [n_step] */
+	size_t n_step;
+};
+
+/* spec: the "normalizer" value of tokenizer.json, NULL or null for none. n may be released after a failure. */
+enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_arena *a, const json_t *spec,
+	struct loom_err *err) LOOM_MUST_CHECK;
+void loom_normalizer_release(struct loom_normalizer *n);
+bool loom_normalizer_run(const struct loom_normalizer *n, struct loom_work *w);
+
+/* Unicode normalization forms with the library's alignment of each character (normalize_unicode.c). */
+bool loom_normalize_form(struct loom_work *w, const struct loom_piece *p, bool compat, bool compose);
+/* Bytes to the characters that stand for them, for the ByteLevel stages. */
+bool loom_byte_level_rewrite(const void *unused, struct loom_work *w, const struct loom_piece *p);
+/* The "pattern" of Replace and Split: {"String": …} or {"Regex": …}. */
+enum loom_status loom_pattern_open(const json_t *spec, const char *where, struct loom_regex **out, struct loom_err *err)
+	LOOM_MUST_CHECK;
+
+#endif

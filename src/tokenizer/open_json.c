@@ -1,0 +1,263 @@
+/* open_json.c: a tokenizer from tokenizer.json, and the folder's choice between formats. */
+#include <string.h>
+
+#include "bounds.h"
+#include "file.h"
+#include "jsonx.h"
+#include "mem.h"
+#include "str.h"
+#include "tokenizer_internal.h"
+
+static const char model_where[] = "tokenizer.json: model";
+
+enum loom_status loom_tokenizer_stages(struct loom_tokenizer *t, const json_t *spec, struct loom_err *err)
+{
+	enum loom_status status;
+	if ((status = loom_normalizer_open(&t->normalizer, &t->arena, json_object_get(spec, "normalizer"), err)) ||
+	    (status = loom_pretokenizer_open(&t->pretokenizer, &t->arena, json_object_get(spec, "pre_tokenizer"), err)) ||
+	    (status = loom_post_open(&t->post, &t->arena, json_object_get(spec, "post_processor"), err)))
+		return status;
+	return loom_decoder_open(&t->decoder, &t->arena, json_object_get(spec, "decoder"), err);
+}
+
+enum loom_status loom_tokenizer_stages_text(struct loom_tokenizer *t, const char *json, struct loom_err *err)
+{
+	json_t *spec = NULL;
+	enum loom_status status = loom_json_parse(json, strlen(json), "tokenizer", LOOM_E_MODEL, &spec, err);
+	if (!status)
+		status = loom_tokenizer_stages(t, spec, err);
+	json_decref(spec);
+	return status;
+}
+
+enum loom_status loom_tokenizer_vocab(struct loom_tokenizer *t, const json_t *spec, const char *where, struct loom_err *err)
+{
+	json_t *obj = (json_t *)(uintptr_t)spec; /* jansson's iterators take no const */
+	if (!json_is_object(spec))
+		return loom_err_set(err, LOOM_E_MODEL, "%s: expected an object of tokens and ids", where);
+	for (void *it = json_object_iter(obj); it; it = json_object_iter_next(obj, it)) {
+		const char *key = json_object_iter_key(it);
+		const json_t *id = json_object_iter_value(it);
+		enum loom_status status;
+		if (!json_is_integer(id))
+			return loom_err_set(err, LOOM_E_MODEL, "%s: \"%.60s\": expected an integer id", where, key);
+		status = loom_vocab_add(&t->vocab, key, json_object_iter_key_len(it), json_integer_value(id), err);
+		if (status)
+			return status;
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status read_merges(struct loom_tokenizer *t, const json_t *merges, struct loom_err *err)
+{
+	for (size_t i = 0; i < json_array_size(merges); i++) {
+		const json_t *m = json_array_get(merges, i), *left = json_array_get(m, 0), *right = json_array_get(m, 1);
+		enum loom_status status;
+		if (json_is_string(m))
+			status = strncmp(json_string_value(m), "#version", 8) == 0
+			         ? LOOM_OK : loom_bpe_add_line(&t->bpe, json_string_value(m), json_string_length(m), err);
+		else if (json_is_string(left) && json_is_string(right) && json_array_size(m) == 2)
+			status = loom_bpe_add(&t->bpe, json_string_value(left), json_string_length(left), json_string_value(right),
+				json_string_length(right), err);
+		else
+			status = loom_err_set(err, LOOM_E_MODEL, "%s.merges[%zu]: expected \"a b\" or [\"a\", \"b\"]", model_where, i);
+		if (status)
+			return status;
+	}
+	return LOOM_OK;
+}
+
+/* A string member that may be null; kept in the arena. "" counts as absent. */
+static enum loom_status keep_string(struct loom_tokenizer *t, const json_t *model, const char *key, const char **out, size_t *n,
+	struct loom_err *err)
+{
+	const json_t *v = json_object_get(model, key);
+	*n = 0;
+	*out = NULL;
+	if (!v || json_is_null(v))
+		return LOOM_OK;
+	if (!json_is_string(v))
+		return loom_err_set(err, LOOM_E_MODEL, "%s.%s: expected a string", model_where, key);
+	*n = json_string_length(v);
+	*out = loom_arena_strndup(&t->arena, json_string_value(v), *n);
+	return *out ? LOOM_OK : loom_err_nomem(err, "the tokenizer", *n);
+}
+
+static enum loom_status read_bpe(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
+	const json_t *merges = json_object_get(model, "merges");
+	struct loom_bpe *b = &t->bpe;
+	double dropout = 0;
+	size_t n_unk;
+	enum loom_status status;
+	if (!json_is_array(merges))
+		return loom_err_set(err, LOOM_E_MODEL, "%s: no list \"merges\"", model_where);
+	if ((status = loom_bpe_init(b, &t->vocab, json_array_size(merges), err)) ||
+	    (status = keep_string(t, model, "unk_token", &b->unk, &n_unk, err)) ||
+	    (status = keep_string(t, model, "continuing_subword_prefix", &b->prefix, &b->n_prefix, err)) ||
+	    (status = keep_string(t, model, "end_of_word_suffix", &b->suffix, &b->n_suffix, err)) ||
+	    (status = loom_json_bool(&c, model, "fuse_unk", &b->fuse_unk, err)) ||
+	    (status = loom_json_bool(&c, model, "byte_fallback", &b->byte_fallback, err)) ||
+	    (status = loom_json_bool(&c, model, "ignore_merges", &b->ignore_merges, err)) ||
+	    (status = loom_json_num(&c, model, "dropout", 0, 1, &dropout, err)))
+		return status;
+	if (dropout > 0)
+		return loom_err_set(err, LOOM_E_MODEL, "%s.dropout: %g would make tokens random; expected null", model_where, dropout);
+	if (b->unk)
+		b->unk_id = loom_vocab_id(&t->vocab, b->unk, n_unk);
+	if (b->n_prefix == 0)
+		b->prefix = NULL;
+	if (b->n_suffix == 0)
+		b->suffix = NULL;
+	t->model = LOOM_MODEL_BPE;
+	return read_merges(t, merges, err);
+}
+
+enum loom_status loom_tokenizer_wordpiece(struct loom_tokenizer *t, const char *unk, const char *prefix, size_t n_prefix,
+	size_t max_chars, struct loom_err *err)
+{
+	struct loom_wordpiece *m = &t->wordpiece;
+	m->vocab = &t->vocab;
+	m->unk = loom_arena_strdup(&t->arena, unk);
+	m->prefix = loom_arena_strndup(&t->arena, prefix, n_prefix);
+	if (!m->unk || !m->prefix)
+		return loom_err_nomem(err, "the tokenizer", n_prefix);
+	m->n_prefix = n_prefix;
+	m->max_chars = max_chars;
+	m->unk_id = loom_vocab_id(&t->vocab, unk, strlen(unk));
+	t->model = LOOM_MODEL_WORDPIECE;
+	return LOOM_OK;
+}
+
+static enum loom_status read_wordpiece(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
+	const char *unk = "[UNK]", *prefix = "##";
+	int64_t max_chars = 100;
+	enum loom_status status;
+	if ((status = loom_json_str(&c, model, "unk_token", &unk, err)) ||
+	    (status = loom_json_str(&c, model, "continuing_subword_prefix", &prefix, err)) ||
+	    (status = loom_json_int(&c, model, "max_input_chars_per_word", 0, INT32_MAX, &max_chars, err)))
+		return status;
+	return loom_tokenizer_wordpiece(t, unk, prefix, strlen(prefix), (size_t)max_chars, err);
+}
+
+static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
+	const char *type = NULL;
+	enum loom_status status;
+	if (!json_is_object(model))
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: no object \"model\"");
+	if ((status = loom_json_str(&c, model, "type", &type, err)))
+		return status;
+	if (!type) /* older files name no type */
+		type = json_object_get(model, "merges") ? "BPE" : json_object_get(model, "max_input_chars_per_word") ? "WordPiece" : "(none)";
+	bool bpe = strcmp(type, "BPE") == 0;
+	if (!bpe && strcmp(type, "WordPiece") != 0)
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported yet; supported: BPE, WordPiece",
+			type);
+	if ((status = loom_tokenizer_vocab(t, json_object_get(model, "vocab"), "tokenizer.json: model.vocab", err)))
+		return status;
+	return bpe ? read_bpe(t, model, err) : read_wordpiece(t, model, err);
+}
+
+enum loom_status loom_tokenizer_added(struct loom_tokenizer *t, const json_t *spec, const char *where, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { where, LOOM_E_MODEL };
+	const json_t *content = json_object_get(spec, "content");
+	struct loom_added_token a = { .normalized = true };
+	enum loom_status status;
+	if (!json_is_string(content))
+		return loom_err_set(err, LOOM_E_MODEL, "%s: content: expected a string", where);
+	a.content = json_string_value(content);
+	a.n_content = json_string_length(content);
+	if ((status = loom_json_bool(&c, spec, "special", &a.special, err)))
+		return status;
+	a.normalized = !a.special;
+	if ((status = loom_json_bool(&c, spec, "single_word", &a.single_word, err)) ||
+	    (status = loom_json_bool(&c, spec, "lstrip", &a.lstrip, err)) ||
+	    (status = loom_json_bool(&c, spec, "rstrip", &a.rstrip, err)) ||
+	    (status = loom_json_bool(&c, spec, "normalized", &a.normalized, err)))
+		return status;
+	return loom_added_add(&t->added, &a, &t->vocab, &t->normalizer, err);
+}
+
+enum loom_status loom_tokenizer_special(struct loom_tokenizer *t, const char *s, size_t n, struct loom_err *err)
+{
+	struct loom_added_token a = { .content = s, .n_content = n, .special = true };
+	return loom_added_add(&t->added, &a, &t->vocab, &t->normalizer, err);
+}
+
+static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { "tokenizer.json", LOOM_E_MODEL };
+	const json_t *added = json_object_get(root, "added_tokens");
+	const char *version = NULL;
+	enum loom_status status;
+	if ((status = loom_json_str(&c, root, "version", &version, err)))
+		return status;
+	if (version && strcmp(version, "1.0") != 0)
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: version: expected \"1.0\", found \"%.20s\"", version);
+	if ((status = read_model(t, json_object_get(root, "model"), err)) || (status = loom_tokenizer_stages(t, root, err)))
+		return status;
+	for (size_t i = 0; i < json_array_size(added); i++)
+		if ((status = loom_tokenizer_added(t, json_array_get(added, i), "tokenizer.json: added_tokens", err)))
+			return status;
+	return loom_added_finish(&t->added, err);
+}
+
+static enum loom_status open_root(const json_t *root, struct loom_tokenizer **out, struct loom_err *err)
+{
+	const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+	struct loom_tokenizer *t;
+	enum loom_status status = loom_tokenizer_new(&t, json_object_size(vocab), err);
+	*out = NULL;
+	if (status)
+		return status;
+	status = read_root(t, root, err);
+	if (status)
+		loom_tokenizer_free(t);
+	else
+		*out = t;
+	return status;
+}
+
+enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
+{
+	json_t *root = NULL;
+	enum loom_status status = loom_json_parse(json, n, "tokenizer.json", LOOM_E_MODEL, &root, err);
+	*out = NULL;
+	if (!status)
+		status = open_root(root, out, err);
+	json_decref(root);
+	return status;
+}
+
+static bool has(const char *dir, const char *name)
+{
+	char path[4096];
+	return loom_path_join(path, sizeof path, dir, name) && loom_path_is_file(path);
+}
+
+enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
+{
+	char path[4096];
+	json_t *root = NULL;
+	*out = NULL;
+	if (!has(dir, "tokenizer.json")) {
+		if (has(dir, "vocab.json") && has(dir, "merges.txt"))
+			return loom_tokenizer_open_gpt2(dir, out, err);
+		if (has(dir, "vocab.txt"))
+			return loom_tokenizer_open_bert(dir, out, err);
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, or vocab.txt");
+	}
+	if (!loom_path_join(path, sizeof path, dir, "tokenizer.json"))
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: path too long");
+	enum loom_status status = loom_json_load(path, "tokenizer.json", LOOM_MAX_TOKENIZER_BYTES, &root, err);
+	if (!status)
+		status = open_root(root, out, err);
+	json_decref(root);
+	return status;
+}
