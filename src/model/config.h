@@ -32,6 +32,7 @@ struct loom_config {
 	int32_t window;               /* sliding window; 0 none */
 	uint8_t *layer_windowed;      /* [n_layer] 1 where the window applies (layer_types); NULL: all */
 	float embed_scale, attn_scale; /* attn_scale: multiplies q.k */
+	bool attn_scale_by_layer;     /* and is divided by the layer's number, from 1 (GPT-2's option) */
 	struct loom_rope rope;        /* when pos is ROTARY */
 	enum loom_dtype dtype;        /* as the checkpoint says; LOOM_DTYPE_UNKNOWN when it does not */
 	int32_t bos_id;               /* -1 none */

@@ -53,6 +53,8 @@ struct loom_family {
 	double eps_default, rope_theta_default;
 	int32_t ffn_times;                /* n_ffn when its key is absent or null: this times n_embd; 0: required */
 	int32_t n_ctx_default;
+	int32_t window_default, window_layers_default; /* of sliding_window and max_window_layers when the keys are absent (not null) */
+	int32_t n_head_kv_default, d_head_default;     /* when the keys are absent; 0: n_head, n_embd / n_head */
 	const char *act_default;
 	/* architectures that end without a language-model head are those that don't end in one of these; NULL-terminated */
 	const char *const *head_suffixes;

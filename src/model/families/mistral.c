@@ -43,4 +43,6 @@ const struct loom_family loom_family_mistral = {
 	.rope_theta_default = 10000.0,
 	.act_default = "silu",
 	.n_ctx_default = 131072,
+	.window_default = 4096,
+	.n_head_kv_default = 8,
 };

@@ -45,4 +45,7 @@ const struct loom_family loom_family_qwen2 = {
 	.attn_bias = true,
 	.window_by_layer = true,
 	.n_ctx_default = 32768,
+	.window_default = 4096,
+	.window_layers_default = 28,
+	.n_head_kv_default = 32,
 };

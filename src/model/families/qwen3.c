@@ -48,4 +48,8 @@ const struct loom_family loom_family_qwen3 = {
 	.qk_norm = true,
 	.window_by_layer = true,
 	.n_ctx_default = 32768,
+	.window_default = 4096,
+	.window_layers_default = 28,
+	.n_head_kv_default = 32,
+	.d_head_default = 128,
 };

@@ -1,0 +1,204 @@
+/* config_gguf.c: GGUF metadata → struct loom_config. The keys are the format's own (ggml docs/gguf.md), prefixed by the architecture. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "config_internal.h"
+#include "rope.h"
+#include "str.h"
+
+struct reader {
+	const struct loom_gguf *g;
+	const char *arch;
+	struct loom_err *err;
+};
+
+static const char *full_key(const struct reader *r, const char *key, char out[160])
+{
+	(void)snprintf(out, 160, "%s.%s", r->arch, key);
+	return out;
+}
+
+/* Absent leaves *out; required absent is an error. Some models give a per-layer list for head counts: refused by name. */
+static enum loom_status get_int(const struct reader *r, const char *key, int64_t max, bool required, int32_t *out)
+{
+	char name[160];
+	int64_t v;
+	const struct loom_gguf_value *value = loom_gguf_find(r->g, full_key(r, key, name));
+
+	if (!value) {
+		return required ? loom_err_set(r->err, LOOM_E_MODEL, "metadata: \"%s\" is missing", name) : LOOM_OK;
+	}
+	if (!loom_gguf_int(r->g, name, &v) || v < (required ? 1 : 0) || v > max) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: %s: expected an integer %d..%lld", name, required ? 1 : 0, (long long)max);
+	}
+	*out = (int32_t)v;
+	return LOOM_OK;
+}
+
+static double get_num(const struct reader *r, const char *key, double absent)
+{
+	char name[160];
+	double v;
+
+	return loom_gguf_num(r->g, full_key(r, key, name), &v) && isfinite(v) ? v : absent;
+}
+
+static const struct loom_family *find(const char *arch)
+{
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_str_eq(loom_families[i]->gguf, arch)) {
+			return loom_families[i];
+		}
+	}
+	return NULL;
+}
+
+/* A small float tensor of n numbers, when the file has it. */
+static enum loom_status small_tensor(struct loom_config *cfg, const struct loom_store *s, const char *name, int32_t n, const float **out,
+	struct loom_err *err)
+{
+	const struct loom_tensor *t = loom_store_find(s, name);
+	float *v;
+
+	if (!t) {
+		return LOOM_OK;
+	}
+	if (t->dtype != LOOM_F32 || t->n_elem != (uint64_t)n) {
+		return loom_err_set(err, LOOM_E_MODEL, "tensor %s: expected float32 [%d]", name, n);
+	}
+	v = loom_arena_alloc(&cfg->arena, (size_t)n, sizeof(float));
+	if (!v) {
+		return loom_err_nomem(err, name, (unsigned long long)n * sizeof(float));
+	}
+	*out = v;
+	enum loom_status rc = loom_store_read(s, t, 0, v, (size_t)n * sizeof(float), err);
+	for (int32_t i = 0; rc == LOOM_OK && i < n; i++) {
+		if (!(v[i] > 0) || !isfinite(v[i])) {
+			return loom_err_set(err, LOOM_E_MODEL, "tensor %s[%d]: expected a positive number", name, i);
+		}
+	}
+	return rc;
+}
+
+static enum loom_status read_rope(struct loom_config *cfg, const struct reader *r, const struct loom_store *s)
+{
+	struct loom_rope_spec spec;
+	char name[160];
+	const char *type = loom_gguf_string(r->g, full_key(r, "rope.scaling.type", name));
+	int32_t dim = cfg->d_head, original = 0;
+	enum loom_status rc;
+
+	loom_rope_spec_init(&spec);
+	if ((rc = get_int(r, "rope.dimension_count", LOOM_MAX_EMBD, false, &dim)) ||
+		(rc = get_int(r, "rope.scaling.original_context_length", LOOM_MAX_CONTEXT, false, &original))) {
+		return rc;
+	}
+	if (dim != cfg->d_head) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: rope.dimension_count is %d, heads are %d wide: partial rotation is not "
+			"supported for this family", dim, cfg->d_head);
+	}
+	spec.dim = dim;
+	spec.max_position = cfg->n_ctx;
+	spec.original_max = original ? original : cfg->n_ctx;
+	spec.base = get_num(r, "rope.freq_base", cfg->family->rope_theta_default);
+	spec.factor = get_num(r, "rope.scaling.factor", NAN);
+	spec.attn_factor = get_num(r, "rope.scaling.attn_factor", NAN);
+	if (loom_str_eq(type, "linear")) {
+		spec.type = LOOM_ROPE_LINEAR;
+	} else if (loom_str_eq(type, "yarn")) {
+		spec.type = LOOM_ROPE_YARN;
+	} else if (loom_str_eq(type, "longrope")) {
+		spec.type = LOOM_ROPE_LONGROPE;
+	} else if (type && !loom_str_eq(type, "none")) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: %s \"%.40s\" is not supported", name, type);
+	}
+	if ((rc = small_tensor(cfg, s, "rope_freqs.weight", dim / 2, &spec.divide, r->err)) ||
+		(rc = small_tensor(cfg, s, "rope_factors_short.weight", dim / 2, &spec.short_ext, r->err)) ||
+		(rc = small_tensor(cfg, s, "rope_factors_long.weight", dim / 2, &spec.long_ext, r->err))) {
+		return rc;
+	}
+	return loom_rope_make(&cfg->rope, &spec, "metadata", &cfg->arena, r->err);
+}
+
+static enum loom_status read_sizes(struct loom_config *cfg, const struct reader *r, const struct loom_store *s)
+{
+	const struct loom_gguf_value *tokens = loom_gguf_find(r->g, "tokenizer.ggml.tokens");
+	const struct loom_tensor *embed = loom_store_find(s, "token_embd.weight");
+	int32_t ctx = (int32_t)cfg->n_ctx, value_width = 0;
+	enum loom_status rc;
+
+	if ((rc = get_int(r, "block_count", LOOM_MAX_LAYER, true, &cfg->n_layer)) ||
+		(rc = get_int(r, "embedding_length", LOOM_MAX_EMBD, true, &cfg->n_embd)) ||
+		(rc = get_int(r, "attention.head_count", LOOM_MAX_HEAD, true, &cfg->n_head)) ||
+		(rc = get_int(r, "attention.head_count_kv", LOOM_MAX_HEAD, false, &cfg->n_head_kv)) ||
+		(rc = get_int(r, "attention.key_length", LOOM_MAX_EMBD, false, &cfg->d_head)) ||
+		(rc = get_int(r, "attention.value_length", LOOM_MAX_EMBD, false, &value_width)) ||
+		(rc = get_int(r, "feed_forward_length", LOOM_MAX_EMBD * 8, true, &cfg->n_ffn)) ||
+		(rc = get_int(r, "context_length", INT32_MAX, false, &ctx)) ||
+		(rc = get_int(r, "attention.sliding_window", INT32_MAX, false, &cfg->window))) {
+		return rc;
+	}
+	cfg->n_ctx = ctx;
+	if (value_width && cfg->d_head && value_width != cfg->d_head) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: keys are %d wide and values %d: not supported", cfg->d_head, value_width);
+	}
+	if (embed && embed->n_dim == 2 && embed->shape[0] <= LOOM_MAX_VOCAB) {
+		cfg->n_vocab = (int32_t)embed->shape[0];
+	} else if (tokens && tokens->n <= LOOM_MAX_VOCAB) {
+		cfg->n_vocab = (int32_t)tokens->n;
+	}
+	if (cfg->n_vocab == 0) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "tensor token_embd.weight is missing: the vocabulary's size is not known");
+	}
+	return LOOM_OK;
+}
+
+static void read_ids(struct loom_config *cfg, const struct loom_gguf *g)
+{
+	/* End of text, of turn, of message: each ends a generation where the file names it. */
+	static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+	int64_t id;
+
+	if (loom_gguf_int(g, "tokenizer.ggml.bos_token_id", &id) && id >= 0 && id < cfg->n_vocab) {
+		cfg->bos_id = (int32_t)id;
+	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (loom_gguf_int(g, ends[i], &id) && id >= 0 && id < cfg->n_vocab) {
+			cfg->eos_ids[cfg->n_eos++] = (int32_t)id;
+		}
+	}
+}
+
+enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loom_gguf *g, const struct loom_store *s,
+	struct loom_err *err)
+{
+	struct reader r = {g, loom_gguf_string(g, "general.architecture"), err};
+	const struct loom_family *f;
+	enum loom_status rc;
+
+	if (!r.arch) {
+		return loom_err_set(err, LOOM_E_MODEL, "metadata: \"general.architecture\" is missing");
+	}
+	f = find(r.arch);
+	if (!f) {
+		return loom_err_set(err, LOOM_E_MODEL, "metadata: general.architecture \"%.40s\" is not supported (llama, qwen2, qwen3 and gpt2 "
+			"are)", r.arch);
+	}
+	cfg->architecture = f->architectures[0];
+	cfg->model_type = f->name;
+	loom_config_features(cfg, f);
+	if ((rc = read_sizes(cfg, &r, s)) || (rc = loom_config_finish(cfg, "metadata", err))) {
+		return rc;
+	}
+	cfg->norm_eps = get_num(&r, f->norm == LOOM_NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
+		cfg->norm_eps);
+	cfg->has_head = f->head_suffixes[0] != NULL;
+	cfg->tied = loom_store_find(s, "output.weight") == NULL;
+	cfg->attn_bias = loom_store_find(s, "blk.0.attn_q.bias") || loom_store_find(s, "blk.0.attn_qkv.bias");
+	cfg->attn_out_bias = loom_store_find(s, "blk.0.attn_output.bias") != NULL;
+	cfg->mlp_bias = loom_store_find(s, "blk.0.ffn_up.bias") != NULL;
+	read_ids(cfg, g);
+	return cfg->pos == LOOM_POS_ROTARY ? read_rope(cfg, &r, s) : LOOM_OK;
+}

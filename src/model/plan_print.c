@@ -1,0 +1,133 @@
+/* plan_print.c: a plan as text: `loom plan MODEL`, and the golden files of the tests. One op a line. */
+#include <stdio.h>
+
+#include "family.h"
+#include "plan.h"
+#include "model.h"
+
+static const char *const slot_names[] = {"resid", "x", "qkv", "heads", "sub", "ffn", "act", "gathered", "logits"};
+static const char *const op_names[LOOM_N_OP] = {
+	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
+	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
+	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
+static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh"};
+static const char *const index_names[] = {"token", "position", "type 0"};
+static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
+
+static void put_view(const struct loom_plan *p, const struct loom_view *v, struct loom_buf *out)
+{
+	if (v->slot < 0) {
+		return;
+	}
+	if (v->width == p->slot_width[v->slot]) {
+		(void)loom_buf_printf(out, "%s[%s,%d]", slot_names[v->slot], p->slot_out_rows[v->slot] ? "N" : "T", v->width);
+	} else {
+		(void)loom_buf_printf(out, "%s[%s,%d:%d]", slot_names[v->slot], p->slot_out_rows[v->slot] ? "N" : "T", v->col,
+			v->col + v->width);
+	}
+}
+
+static void put_weight(const struct loom_plan *p, int32_t w, const char *label, struct loom_buf *out)
+{
+	const struct loom_weight *x;
+
+	if (w < 0) {
+		return;
+	}
+	x = &p->weights[w];
+	if (x->kind == LOOM_WEIGHT_VECTOR) {
+		(void)loom_buf_printf(out, "  %s %s[%lld]", label, x->name, (long long)x->n_row);
+	} else {
+		(void)loom_buf_printf(out, "  %s %s[%lld,%lld] %s", label, x->name, (long long)x->n_row, (long long)x->n_col,
+			loom_dtype_name(x->dtype));
+	}
+	for (int i = 0; i < x->n_part; i++) {
+		(void)loom_buf_printf(out, "%s%s%s", i == 0 ? " <- " : " | ", x->part[i].tensor->name, x->part[i].transposed ? "^T" : "");
+	}
+}
+
+/* What is particular to the op's kind. */
+static void put_details(const struct loom_op *op, struct loom_buf *out)
+{
+	switch (op->kind) {
+	case LOOM_OP_EMBED:
+		(void)loom_buf_printf(out, "  by %s%s", index_names[op->index], op->accumulate ? ", added" : "");
+		break;
+	case LOOM_OP_NORM:
+		(void)loom_buf_printf(out, "  %s eps %g", op->norm == LOOM_NORM_RMS ? "rms" : "layer", (double)op->eps);
+		if (op->n_group > 1) {
+			(void)loom_buf_printf(out, ", each of %d heads", op->n_group);
+		}
+		break;
+	case LOOM_OP_ROTATE:
+		(void)loom_buf_printf(out, "  %d heads of %d", op->n_group, op->d_head);
+		break;
+	case LOOM_OP_ATTEND:
+		(void)loom_buf_printf(out, "  %d heads, %d kv heads of %d, scale %.9g, %s", op->n_head, op->n_head_kv, op->d_head,
+			(double)op->scale, op->causal ? "causal" : "bidirectional");
+		if (op->window > 0) {
+			(void)loom_buf_printf(out, ", window %d", op->window);
+		}
+		break;
+	case LOOM_OP_ACT:
+	case LOOM_OP_GATE:
+		(void)loom_buf_printf(out, "  %s", act_names[op->act]);
+		break;
+	case LOOM_OP_SCALE:
+	case LOOM_OP_SOFTCAP:
+		(void)loom_buf_printf(out, "  %.9g", (double)op->scale);
+		break;
+	default:
+		break;
+	}
+}
+
+static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
+{
+	const struct loom_op *op = &p->ops[i];
+	char layer[16] = "-";
+
+	if (op->layer >= 0) {
+		(void)snprintf(layer, sizeof(layer), "%d", op->layer);
+	}
+	(void)loom_buf_printf(out, "%4d %4s  %-9s", i, layer, op_names[op->kind]);
+	if (op->kind == LOOM_OP_TAP) {
+		(void)loom_buf_printf(out, "%s", loom_site_name(op->site));
+		if (op->site == LOOM_SITE_ATTN_PROBS) {
+			(void)loom_buf_printf(out, " [T,%d,keys]\n", op->n_head);
+			return;
+		}
+		(void)loom_buf_puts(out, " = ");
+		put_view(p, &op->a, out);
+		(void)loom_buf_putc(out, '\n');
+		return;
+	}
+	put_view(p, &op->out, out);
+	if (op->a.slot >= 0) {
+		(void)loom_buf_puts(out, op->out.slot >= 0 ? " = " : "");
+		put_view(p, &op->a, out);
+	}
+	if (op->b.slot >= 0) {
+		(void)loom_buf_puts(out, ", ");
+		put_view(p, &op->b, out);
+	}
+	put_details(op, out);
+	put_weight(p, op->w, "w", out);
+	put_weight(p, op->bias, "bias", out);
+	(void)loom_buf_putc(out, '\n');
+}
+
+void loom_plan_print(const struct loom_plan *p, const struct loom_config *cfg, struct loom_buf *out)
+{
+	(void)loom_buf_printf(out, "%s (family %s, block %s): %d layers, width %d, %d heads, %d kv heads of %d, ffn %d, vocabulary %d, context "
+		"%lld\n", cfg->architecture, cfg->family->name, cfg->family->block->name, p->n_layer, p->n_embd, p->n_head, p->n_head_kv,
+		p->d_head, cfg->n_ffn, p->n_vocab, (long long)cfg->n_ctx);
+	if (p->n_rope > 0) {
+		(void)loom_buf_printf(out, "rope %s, theta %g, factor on cos and sin %.9g\n", rope_names[p->ropes[0].type], p->ropes[0].base,
+			(double)p->ropes[0].attn_factor);
+	}
+	(void)loom_buf_printf(out, "T: rows of a step; N: rows whose logits are wanted\n  op layer what\n");
+	for (int32_t i = 0; i < p->n_op; i++) {
+		put_op(p, i, out);
+	}
+}
