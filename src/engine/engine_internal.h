@@ -1,0 +1,110 @@
+/* engine_internal.h: what the files of this folder share: the engine, a resident model, its worker, and a request under way. */
+#ifndef LOOM_ENGINE_INTERNAL_H
+#define LOOM_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine.h"
+#include "registry.h"
+#include "runner.h"
+#include "seq.h"
+
+/* ---- worker.c: one thread that owns a model's device state ---- */
+struct loom_ticket { /* somebody waits for n_left sequences */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	size_t n_left;
+};
+struct loom_worker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct loom_seq *head, *tail; /* waiting, in order of arrival; seq.owner is its ticket */
+	size_t n_waiting, max_queue;
+	bool stop, abort;             /* stop: end when idle; abort: end what runs with LOOM_E_UNAVAILABLE */
+	atomic_bool alive;
+	atomic_int n_touched;         /* KV pages in memory */
+	struct loom_runner runner;    /* the thread's own */
+};
+enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err) LOOM_MUST_CHECK;
+/* Ends the thread; nothing may be under way that somebody still wants. */
+void loom_worker_stop(struct loom_worker *w);
+/* From now on, whatever is queued or runs ends with LOOM_E_UNAVAILABLE. */
+void loom_worker_abort(struct loom_worker *w);
+/* All n or none; LOOM_E_QUEUE_FULL at once. Each tells the ticket when it is done. */
+enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *const *seqs, size_t n, struct loom_ticket *t,
+	struct loom_err *err) LOOM_MUST_CHECK;
+bool loom_ticket_init(struct loom_ticket *t, size_t n);
+void loom_ticket_release(struct loom_ticket *t);
+/* Waits until all are done, at most ms milliseconds; true when they are. ms 0: for ever. */
+bool loom_ticket_wait(struct loom_ticket *t, unsigned ms);
+
+/* ---- resident.c: a loaded model ---- */
+struct loom_resident {
+	struct loom_engine *engine;
+	_Atomic(struct loom_entry *) entry;
+	struct loom_source source;
+	struct loom_opened opened;
+	const struct loom_backend *backend;
+	struct loom_device_model *device_model;
+	struct loom_device_state *device_state;
+	struct loom_state_opts state_opts;
+	int64_t max_position;         /* most positions a sequence may have here */
+	uint64_t model_bytes;
+	char device[16], warning[160];
+	double load_seconds;
+	atomic_int in_flight;
+	struct loom_worker worker;
+	bool worker_started;
+};
+enum loom_status loom_resident_open(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+void loom_resident_close(struct loom_resident *r);
+
+/* ---- engine.c ---- */
+struct loom_engine {
+	struct loom_engine_opts opts; /* its strings are the engine's */
+	struct loom_registry *registry;
+	pthread_mutex_t load_lock;    /* one load at a time, so that the memory arithmetic is of one moment */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;       /* n_held fell, or the engine ends */
+	int n_held;                   /* pins and loads under way */
+	bool ending;
+	atomic_bool stopping;
+	pthread_t sweeper;
+	bool sweeping;
+};
+
+/* ---- job.c, prompt.c: a request under way ---- */
+enum loom_group { LOOM_GROUP_HIDDEN, LOOM_GROUP_SEQUENCE, LOOM_GROUP_ATTENTION, LOOM_GROUP_CAPTURE, LOOM_GROUP_EMBED };
+struct loom_job {
+	const struct loom_request *req;
+	struct loom_answer *answer;
+	struct loom_resident *r;
+	struct loom_encoding enc;     /* empty when ids were given */
+	const int32_t *ids;           /* [n_prompt] */
+	int32_t n_prompt, n_limit;
+	struct loom_capture_spec *specs; /* [n_capture], the answer's arena */
+	struct loom_capture *captures;   /* [n_capture] */
+	enum loom_group *groups;         /* [n_capture] */
+	size_t n_capture, cap_capture;
+	struct loom_seq seq;
+	bool has_seq;                 /* false for a dry run */
+	enum loom_pooling pooling;
+};
+/* Everything that can be refused is refused here. The job is zeroed before; loom_job_release follows also after a failure. */
+enum loom_status loom_job_prepare(struct loom_job *j, struct loom_resident *r, const struct loom_request *req, struct loom_answer *a,
+	struct loom_err *err) LOOM_MUST_CHECK;
+void loom_job_release(struct loom_job *j);
+/* The prompt's tokens into j->ids, n_prompt. */
+enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* ---- answer.c, embed.c ---- */
+/* The finished sequence as an answer. */
+enum loom_status loom_job_answer(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
+/* Shapes and bytes alone. */
+enum loom_status loom_job_estimate(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_job_embedding(struct loom_job *j, struct loom_capture *c, struct loom_err *err) LOOM_MUST_CHECK;
+
+#endif

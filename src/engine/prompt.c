@@ -1,0 +1,126 @@
+/* prompt.c: from what a client wrote to the ids that the model reads: prompts of the model's own configuration, tokens, truncation.
+ *
+ * Stands first in a job. Refuses what has no tokens, ids without an embedding row, and what is longer than the model reads. */
+#include "engine_internal.h"
+
+#include <string.h>
+
+#include "str.h"
+
+static const char *param_of(const struct loom_request *q)
+{
+	return q->kind == LOOM_REQUEST_EMBED ? "text" : "prompt";
+}
+
+static const char *prompt_text(const struct loom_st_config *st, const char *name)
+{
+	for (int i = 0; i < st->n_prompt; i++) {
+		if (loom_str_eq(st->prompts[i].name, name))
+			return st->prompts[i].text;
+	}
+	return NULL;
+}
+
+static enum loom_status unknown_prompt(const struct loom_st_config *st, const char *name, struct loom_err *err)
+{
+	char list[400] = "none";
+	size_t n = 0;
+	for (int i = 0; i < st->n_prompt && n + 3 < sizeof list; i++) {
+		if (n)
+			n += loom_str_copy(list + n, sizeof list - n, ", ");
+		n += loom_str_copy(list + n, sizeof list - n, st->prompts[i].name);
+	}
+	return loom_err_param(err, LOOM_E_INVALID, "prompt_name", "no prompt is named \"%.64s\"; this model has: %s", name, list);
+}
+
+/* *text, *n: the text with the prompt that was asked for, or that the model always wants, before it. */
+static enum loom_status with_prompt(struct loom_job *j, const char **text, size_t *n, struct loom_err *err)
+{
+	const struct loom_st_config *st = &j->r->opened.st;
+	const char *name = j->req->prompt_name ? j->req->prompt_name : st->default_prompt;
+	const char *before = name ? prompt_text(st, name) : NULL;
+	if (j->req->kind != LOOM_REQUEST_EMBED)
+		return LOOM_OK;
+	if (j->req->prompt_name && !before)
+		return unknown_prompt(st, name, err);
+	if (!before || before[0] == 0)
+		return LOOM_OK;
+	size_t n_before = strlen(before);
+	char *both = loom_arena_alloc(&j->answer->arena, n_before + *n + 1, 1);
+	if (!both)
+		return loom_err_nomem(err, "prompt and text", n_before + *n);
+	memcpy(both, before, n_before);
+	memcpy(both + n_before, *text, *n);
+	*text = both;
+	*n += n_before;
+	return LOOM_OK;
+}
+
+/* Most tokens that are read. */
+static int64_t longest(const struct loom_job *j)
+{
+	int64_t n = j->r->max_position, own = j->r->opened.max_seq;
+	return j->req->kind == LOOM_REQUEST_EMBED && own > 0 && own < n ? own : n;
+}
+
+static enum loom_status encode(struct loom_job *j, struct loom_err *err)
+{
+	const struct loom_request *q = j->req;
+	const struct loom_tokenizer *t = j->r->opened.tokenizer;
+	const char *text = q->text ? q->text : "";
+	size_t n = q->n_text;
+	if (!t)
+		return loom_err_param(err, LOOM_E_INVALID, param_of(q), "this model has no tokenizer: send token ids");
+	enum loom_status st = with_prompt(j, &text, &n, err);
+	if (st)
+		return st;
+	if (q->kind == LOOM_REQUEST_EMBED && q->truncate)
+		return loom_tokenizer_encode_max(t, text, n, q->add_special_tokens, (size_t)longest(j), &j->enc, &j->answer->truncated, err);
+	return loom_tokenizer_encode(t, text, n, q->add_special_tokens, &j->enc, err);
+}
+
+static enum loom_status check_ids(const struct loom_job *j, size_t n, struct loom_err *err)
+{
+	int32_t rows = j->r->opened.model->plan.n_vocab;
+	for (size_t i = 0; i < n; i++) {
+		if (j->ids[i] < 0 || j->ids[i] >= rows)
+			return loom_err_param(err, LOOM_E_INVALID, param_of(j->req), "token %zu is %d: this model has embeddings for 0..%d", i,
+				(int)j->ids[i], (int)(rows - 1));
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status check_length(struct loom_job *j, size_t *n, struct loom_err *err)
+{
+	const struct loom_request *q = j->req;
+	size_t most = (size_t)longest(j);
+	if (*n == 0)
+		return loom_err_param(err, LOOM_E_INVALID, param_of(q), "no tokens: the text is empty and this tokenizer adds none of its own");
+	if (*n <= most)
+		return LOOM_OK;
+	if (q->kind == LOOM_REQUEST_EMBED && q->truncate) {
+		*n = most;
+		j->answer->truncated = true;
+		return LOOM_OK;
+	}
+	return loom_err_param(err, LOOM_E_INVALID, param_of(q), "%zu tokens: this model reads at most %zu here", *n, most);
+}
+
+enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err)
+{
+	const struct loom_request *q = j->req;
+	size_t n = q->n_ids;
+	j->ids = q->ids;
+	if (!q->ids) {
+		enum loom_status st = encode(j, err);
+		if (st)
+			return st;
+		j->ids = j->enc.ids;
+		n = j->enc.n;
+	}
+	enum loom_status st = check_length(j, &n, err);
+	if (!st)
+		st = check_ids(j, n, err);
+	j->n_prompt = (int32_t)n;
+	return st;
+}

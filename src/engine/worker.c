@@ -1,0 +1,189 @@
+/* worker.c: the thread that owns a model's device state, and the bounded queue before it.
+ *
+ * Stands between callers, who wait on tickets, and the runner, which only this thread touches. Sequences start in the order they
+ * came, as soon as their pages are free. */
+#include "engine_internal.h"
+
+#include <time.h>
+
+/* ---- tickets ---- */
+
+bool loom_ticket_init(struct loom_ticket *t, size_t n)
+{
+	pthread_condattr_t attr;
+	t->n_left = n;
+	if (pthread_mutex_init(&t->lock, NULL) != 0)
+		return false;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	bool ok = pthread_cond_init(&t->changed, &attr) == 0;
+	pthread_condattr_destroy(&attr);
+	if (!ok)
+		pthread_mutex_destroy(&t->lock);
+	return ok;
+}
+
+void loom_ticket_release(struct loom_ticket *t)
+{
+	pthread_cond_destroy(&t->changed);
+	pthread_mutex_destroy(&t->lock);
+}
+
+bool loom_ticket_wait(struct loom_ticket *t, unsigned ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&t->lock);
+	int rc = 0;
+	while (t->n_left > 0 && rc == 0)
+		rc = ms ? pthread_cond_timedwait(&t->changed, &t->lock, &until) : pthread_cond_wait(&t->changed, &t->lock);
+	bool done = t->n_left == 0;
+	pthread_mutex_unlock(&t->lock);
+	return done;
+}
+
+static void tell(struct loom_seq *s)
+{
+	struct loom_ticket *t = s->owner;
+	pthread_mutex_lock(&t->lock);
+	t->n_left--;
+	pthread_cond_signal(&t->changed);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- the thread ---- */
+
+static struct loom_seq *pop(struct loom_worker *w)
+{
+	struct loom_seq *s = w->head;
+	w->head = s->next;
+	if (!w->head)
+		w->tail = NULL;
+	w->n_waiting--;
+	s->next = NULL;
+	return s;
+}
+
+/* Sequences that may start now go to the runner; those whose client left are done. Lock held. */
+static void admit(struct loom_worker *w)
+{
+	struct loom_err gone, no_memory;
+	(void)loom_err_set(&gone, LOOM_E_CANCELLED, "the client left");
+	(void)loom_err_set(&no_memory, LOOM_E_MEMORY, "out of memory (a sequence)");
+	while (w->head) {
+		struct loom_seq *s = w->head;
+		if (atomic_load(&s->cancelled)) {
+			loom_seq_fail(pop(w), &gone);
+			tell(s);
+		} else if (loom_runner_add(&w->runner, s)) {
+			pop(w);
+		} else if (w->runner.n_seq == 0) { /* nobody will free what it lacks */
+			loom_seq_fail(pop(w), &no_memory);
+			tell(s);
+		} else {
+			return;
+		}
+	}
+}
+
+static void fail_everything(struct loom_worker *w)
+{
+	struct loom_err err;
+	(void)loom_err_set(&err, LOOM_E_UNAVAILABLE, "shutting down");
+	while (w->head) {
+		struct loom_seq *s = pop(w);
+		loom_seq_fail(s, &err);
+		tell(s);
+	}
+	loom_runner_fail_all(&w->runner, &err);
+}
+
+static void *run(void *ctx)
+{
+	struct loom_worker *w = ctx;
+	for (;;) {
+		pthread_mutex_lock(&w->lock);
+		while (!w->head && w->runner.n_seq == 0 && !w->stop)
+			pthread_cond_wait(&w->wake, &w->lock);
+		if (w->abort || w->stop)
+			fail_everything(w);
+		admit(w);
+		bool idle = w->runner.n_seq == 0, stop = w->stop;
+		pthread_mutex_unlock(&w->lock);
+		if (!idle)
+			loom_runner_step(&w->runner);
+		atomic_store_explicit(&w->n_touched, w->runner.kv.n_touched, memory_order_relaxed);
+		for (struct loom_seq *s; (s = loom_runner_reap(&w->runner)) != NULL;)
+			tell(s);
+		if (stop && w->runner.n_seq == 0)
+			break;
+	}
+	atomic_store(&w->alive, false);
+	return NULL;
+}
+
+enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err)
+{
+	w->max_queue = max_queue;
+	atomic_store(&w->alive, true);
+	if (pthread_mutex_init(&w->lock, NULL) != 0)
+		return loom_err_set(err, LOOM_E_UNAVAILABLE, "no worker thread to be had");
+	if (pthread_cond_init(&w->wake, NULL) == 0) {
+		if (pthread_create(&w->thread, NULL, run, w) == 0)
+			return LOOM_OK;
+		pthread_cond_destroy(&w->wake);
+	}
+	pthread_mutex_destroy(&w->lock);
+	return loom_err_set(err, LOOM_E_UNAVAILABLE, "no worker thread to be had");
+}
+
+void loom_worker_stop(struct loom_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+}
+
+void loom_worker_abort(struct loom_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->abort = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
+enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *const *seqs, size_t n, struct loom_ticket *t,
+	struct loom_err *err)
+{
+	enum loom_status st = LOOM_OK;
+	pthread_mutex_lock(&w->lock);
+	if (w->abort || w->stop)
+		st = loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down");
+	else if (w->n_waiting > 0 && w->n_waiting + n > w->max_queue) /* one batch may always wait */
+		st = loom_err_set(err, LOOM_E_QUEUE_FULL, "%zu requests wait for this model already, at most %zu may: try again later",
+			w->n_waiting, w->max_queue);
+	for (size_t i = 0; !st && i < n; i++) {
+		struct loom_seq *s = seqs[i];
+		s->owner = t;
+		s->next = NULL;
+		if (w->tail)
+			w->tail->next = s;
+		else
+			w->head = s;
+		w->tail = s;
+		w->n_waiting++;
+	}
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	return st;
+}
