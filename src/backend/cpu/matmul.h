@@ -28,6 +28,8 @@ size_t loom_packed_bytes(enum loom_dtype dtype, int64_t n_row, int64_t n_col);
 /* Puts rows [row0, row0+n) from src [n, n_col] (elements of p->dtype, row-major). Safe from several threads for different rows.
  * data must have been zeroed before. */
 void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const void *src);
+/* The same from a transposed source: src [n_k, n_row] holds W^T rows k0.. for output rows row0.. (GPT-2 stores matrices so). */
+void loom_pack_columns(const struct loom_packed *p, int64_t row0, int64_t n_row, int64_t k0, int64_t n_k, const void *src);
 /* dst [n_col] = row `row` as float32 (tied embeddings). */
 void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst);
 

@@ -1,0 +1,36 @@
+/* attn.h: softmax attention of a few query rows over one kv head's pages. Online softmax by blocks of LOOM_PAGE keys from position 0
+ * (docs/numerics.md): a row's bits depend on its own query and the keys it sees, on nothing else. No T x T matrix is formed. */
+#ifndef LOOM_ATTN_H
+#define LOOM_ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_isa.h"
+
+#define LOOM_ATTN_ROWS 16 /* rows in one call, so that a page is read from memory once for all of them */
+
+/* One kv head: page p's keys are at base + pages[p] * page_stride, [d][LOOM_PAGE]; its values follow at v_offset, [LOOM_PAGE][d]. */
+struct loom_attn_kv {
+	const float *base;
+	const int32_t *pages;
+	size_t page_stride, v_offset; /* floats */
+	int32_t d;
+	float scale;
+};
+struct loom_attn_row {
+	const float *q; /* [d] */
+	float *out;     /* [d] */
+	int32_t lo, hi; /* sees keys lo .. hi-1; hi > lo */
+};
+struct loom_attn {
+	/* work: LOOM_ATTN_ROWS * d floats. */
+	void (*attend)(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, float *work);
+	/* out [n_key]: the row's probabilities, 0 where it does not see. */
+	void (*probs)(const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t n_key, float *out);
+};
+
+extern const struct loom_attn loom_attn_ref, loom_attn_avx2, loom_attn_avx512;
+const struct loom_attn *loom_attn_for(enum loom_isa isa);
+
+#endif

@@ -1,0 +1,177 @@
+/* matmul.c: packing, and the split of a product into work for the pool. The numbers come from the kernels of matmul_kernels.h. */
+#include "matmul.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "f16.h"
+#include "matmul_kernels.h"
+#include "mem.h"
+
+#define ROW_BLOCK 128 /* rows of x that share a widened block of weights */
+
+static size_t elem_size(enum loom_dtype t)
+{
+	return t == LOOM_F32 ? 4 : 2;
+}
+
+static int64_t panels(int64_t n_row)
+{
+	return (n_row + LOOM_PANEL - 1) / LOOM_PANEL;
+}
+
+size_t loom_packed_bytes(enum loom_dtype dtype, int64_t n_row, int64_t n_col)
+{
+	size_t n;
+
+	if (!loom_mul((size_t)panels(n_row) * LOOM_PANEL, (size_t)n_col, &n) || !loom_mul(n, elem_size(dtype), &n)) {
+		return 0;
+	}
+	return n;
+}
+
+void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const void *src)
+{
+	size_t k_n = (size_t)p->n_col;
+
+	for (int64_t r = 0; r < n; r++) {
+		int64_t row = row0 + r;
+		size_t at = (size_t)(row / LOOM_PANEL) * LOOM_PANEL * k_n + (size_t)(row % LOOM_PANEL);
+		if (p->dtype == LOOM_F32) {
+			const float *s = (const float *)src + (size_t)r * k_n;
+			float *d = (float *)p->data + at;
+			for (size_t k = 0; k < k_n; k++) {
+				d[k * LOOM_PANEL] = s[k];
+			}
+		} else {
+			const uint16_t *s = (const uint16_t *)src + (size_t)r * k_n;
+			uint16_t *d = (uint16_t *)p->data + at;
+			for (size_t k = 0; k < k_n; k++) {
+				d[k * LOOM_PANEL] = s[k];
+			}
+		}
+	}
+}
+
+void loom_pack_columns(const struct loom_packed *p, int64_t row0, int64_t n_row, int64_t k0, int64_t n_k, const void *src)
+{
+	size_t size = elem_size(p->dtype);
+
+	for (int64_t k = 0; k < n_k; k++) {
+		const char *s = (const char *)src + (size_t)k * (size_t)n_row * size;
+		for (int64_t r = 0; r < n_row;) {
+			int64_t row = row0 + r, in_panel = row % LOOM_PANEL;
+			int64_t run = LOOM_PANEL - in_panel < n_row - r ? LOOM_PANEL - in_panel : n_row - r;
+			size_t at = ((size_t)(row / LOOM_PANEL) * (size_t)p->n_col + (size_t)(k0 + k)) * LOOM_PANEL + (size_t)in_panel;
+			memcpy((char *)p->data + at * size, s + (size_t)r * size, (size_t)run * size);
+			r += run;
+		}
+	}
+}
+
+void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst)
+{
+	size_t k_n = (size_t)p->n_col, at = (size_t)(row / LOOM_PANEL) * LOOM_PANEL * k_n + (size_t)(row % LOOM_PANEL);
+	const float *f = (const float *)p->data + (p->dtype == LOOM_F32 ? at : 0);
+	const uint16_t *h = (const uint16_t *)p->data + (p->dtype == LOOM_F32 ? 0 : at);
+
+	for (size_t k = 0; k < k_n; k++) {
+		size_t i = k * LOOM_PANEL;
+		dst[k] = p->dtype == LOOM_F32 ? f[i] : p->dtype == LOOM_F16 ? loom_f16_to_f32(h[i]) : loom_bf16_to_f32(h[i]);
+	}
+}
+
+struct job {
+	const struct loom_packed *w;
+	const struct loom_matmul_kernels *kern;
+	const float *x, *bias;
+	float *y, *scratch;
+	size_t ldx, ldy;
+	int64_t m, row_block, n_block;
+};
+
+static const loom_tile_fn *tiles_of(const struct loom_matmul_kernels *k, enum loom_dtype t)
+{
+	return t == LOOM_F32 ? k->f32 : t == LOOM_F16 ? k->f16 : k->bf16;
+}
+
+/* A tile whose panel is cut by the end of W goes through a full-width copy. */
+static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first, int64_t rows,
+	int64_t width)
+{
+	float tmp[LOOM_TILE * LOOM_PANEL];
+	size_t bytes = (size_t)width * sizeof(float);
+
+	for (int64_t r = 0; r < rows && !first; r++) {
+		memcpy(tmp + r * LOOM_PANEL, y + (size_t)r * ldy, bytes);
+		memset(tmp + r * LOOM_PANEL + width, 0, LOOM_PANEL * sizeof(float) - bytes);
+	}
+	fn(w, kn, x, ldx, tmp, LOOM_PANEL, first);
+	for (int64_t r = 0; r < rows; r++) {
+		memcpy(y + (size_t)r * ldy, tmp + r * LOOM_PANEL, bytes);
+	}
+}
+
+/* One panel of outputs for one block of rows. */
+static void run_item(void *ctx, size_t item, int thread)
+{
+	const struct job *j = ctx;
+	const struct loom_packed *w = j->w;
+	int64_t panel = (int64_t)item / j->n_block, row0 = (int64_t)item % j->n_block * j->row_block;
+	int64_t rows = j->m - row0 < j->row_block ? j->m - row0 : j->row_block;
+	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
+	float *y = j->y + (size_t)row0 * j->ldy + (size_t)panel * LOOM_PANEL;
+	float *wide = j->scratch ? j->scratch + (size_t)thread * loom_matmul_scratch() : NULL;
+	bool widen = w->dtype != LOOM_F32 && wide && rows > j->kern->max_rows;
+	const loom_tile_fn *tiles = tiles_of(j->kern, widen ? LOOM_F32 : w->dtype);
+
+	for (int64_t k0 = 0; k0 < w->n_col; k0 += LOOM_KBLOCK) {
+		int64_t kn = w->n_col - k0 < LOOM_KBLOCK ? w->n_col - k0 : LOOM_KBLOCK;
+		const char *block = (const char *)w->data + ((size_t)panel * (size_t)w->n_col + (size_t)k0) * LOOM_PANEL * elem_size(w->dtype);
+		if (widen) {
+			(w->dtype == LOOM_F16 ? j->kern->widen_f16 : j->kern->widen_bf16)((const uint16_t *)(const void *)block, wide,
+				(size_t)kn * LOOM_PANEL);
+			block = (const char *)wide;
+		}
+		for (int64_t r = 0; r < rows; r += j->kern->max_rows) {
+			int64_t n = rows - r < j->kern->max_rows ? rows - r : j->kern->max_rows;
+			const float *x = j->x + (size_t)(row0 + r) * j->ldx + (size_t)k0;
+			float *out = y + (size_t)r * j->ldy;
+			if (width == LOOM_PANEL) {
+				tiles[n - 1](block, kn, x, j->ldx, out, j->ldy, k0 == 0);
+			} else {
+				edge_tile(tiles[n - 1], block, kn, x, j->ldx, out, j->ldy, k0 == 0, n, width);
+			}
+		}
+	}
+	for (int64_t r = 0; j->bias && r < rows; r++) {
+		const float *bias = j->bias + panel * LOOM_PANEL;
+		float *out = y + (size_t)r * j->ldy;
+		for (int64_t i = 0; i < width; i++) {
+			out[i] += bias[i];
+		}
+	}
+}
+
+size_t loom_matmul_scratch(void)
+{
+	return (size_t)LOOM_KBLOCK * LOOM_PANEL;
+}
+
+void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const float *x, size_t ldx, int64_t m,
+	const float *bias, float *y, size_t ldy, float *scratch)
+{
+	int64_t n_panel = panels(w->n_row), threads = pool ? loom_pool_size(pool) : 1;
+	struct job j = {.w = w, .kern = loom_matmul_kernels_for(isa), .x = x, .bias = bias, .y = y, .scratch = scratch, .ldx = ldx,
+		.ldy = ldy, .m = m, .row_block = ROW_BLOCK};
+
+	if (m <= 0) {
+		return;
+	}
+	/* Fewer panels than threads can share: shorter row blocks, so that all have work. */
+	while (j.row_block > LOOM_TILE && n_panel * ((m + j.row_block - 1) / j.row_block) < 4 * threads) {
+		j.row_block /= 2;
+	}
+	j.n_block = (m + j.row_block - 1) / j.row_block;
+	loom_pool_run(pool, (size_t)(n_panel * j.n_block), run_item, &j);
+}

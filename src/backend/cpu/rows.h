@@ -1,0 +1,32 @@
+/* rows.h: what the executor does to one row of a slot: norms, activations, sums, rotation. One table for each instruction set, all
+ * giving the same bits (rows_impl.h is compiled three times). y may be x (or a) itself; nothing beyond n floats is touched. */
+#ifndef LOOM_ROWS_H
+#define LOOM_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cpu_isa.h"
+#include "loom_backend.h"
+
+struct loom_rows {
+	/* y = (x - mean) / sqrt(var + eps) * w + b; mean first, then the variance of what is centred. w, b [n] or NULL. */
+	void (*layer_norm)(const float *x, const float *w, const float *b, float eps, float *y, size_t n);
+	/* y = x / sqrt(mean(x^2) + eps) * w + b. */
+	void (*rms_norm)(const float *x, const float *w, const float *b, float eps, float *y, size_t n);
+	void (*act)(enum loom_act_kind kind, const float *x, float *y, size_t n);                   /* y = act(x) */
+	void (*gate)(enum loom_act_kind kind, const float *a, const float *b, float *y, size_t n); /* y = act(a) * b */
+	void (*add)(const float *a, const float *b, float *y, size_t n);                            /* y = a + b */
+	void (*scale)(float s, const float *x, float *y, size_t n);                                 /* y = s * x */
+	void (*softcap)(float cap, const float *x, float *y, size_t n);                             /* y = cap * tanh(x / cap) */
+	/* One head in place: pairs (i, i + n_freq), or (2i, 2i+1) when interleaved, turned by the angle whose cos and sin
+	 * [n_freq] are given; products rounded before the sum, as transformers does. */
+	void (*rotate)(float *x, const float *cos, const float *sin, size_t n_freq, bool interleaved);
+	void (*exp)(const float *x, float *y, size_t n);
+	void (*erf)(const float *x, float *y, size_t n);
+};
+
+extern const struct loom_rows loom_rows_ref, loom_rows_avx2, loom_rows_avx512;
+const struct loom_rows *loom_rows_for(enum loom_isa isa);
+
+#endif
