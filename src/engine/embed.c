@@ -16,9 +16,6 @@ enum loom_status loom_job_embedding(struct loom_job *j, struct loom_capture *c, 
 	if (st)
 		return st;
 	int64_t width = s.width, keep = q->dimensions > 0 ? q->dimensions : width;
-	if (keep > width)
-		return loom_err_param(err, LOOM_E_INVALID, "dimensions", "%lld: this model's vectors have %lld numbers", (long long)keep,
-			(long long)width);
 	bool own = q->normalize < 0 && j->r->opened.st.present && j->r->opened.st.normalize, after = q->normalize > 0;
 	a->n_row = j->pooling == LOOM_POOL_NONE ? s.n_position : 1;
 	a->width = keep;

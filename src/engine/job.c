@@ -112,10 +112,14 @@ static enum loom_status resolve_captures(struct loom_job *j, struct loom_err *er
 	static const char *const params[] = {[LOOM_GROUP_HIDDEN] = "hidden_state_layers", [LOOM_GROUP_SEQUENCE] = "hidden_state_layers",
 		[LOOM_GROUP_ATTENTION] = "hidden_state_layers", [LOOM_GROUP_CAPTURE] = NULL, [LOOM_GROUP_EMBED] = "layer"};
 	for (size_t i = 0; i < j->n_capture; i++) {
-		enum loom_status st = loom_capture_resolve(&j->captures[i], &j->specs[i], j->r->opened.model, j->n_prompt, j->n_limit,
-			params[j->groups[i]], &j->answer->arena, err);
+		struct loom_capture *c = &j->captures[i];
+		enum loom_status st = loom_capture_resolve(c, &j->specs[i], j->r->opened.model, j->n_prompt, j->n_limit, params[j->groups[i]],
+			&j->answer->arena, err);
 		if (st)
 			return st;
+		if (j->groups[i] == LOOM_GROUP_EMBED && (j->req->dimensions < 0 || j->req->dimensions > c->width))
+			return loom_err_param(err, LOOM_E_INVALID, "dimensions", "%lld: this model's vectors have %d numbers",
+				(long long)j->req->dimensions, (int)c->width);
 	}
 	return LOOM_OK;
 }

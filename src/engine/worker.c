@@ -59,6 +59,17 @@ static void tell(struct loom_seq *s)
 
 /* ---- the thread ---- */
 
+static void push(struct loom_worker *w, struct loom_seq *s)
+{
+	s->next = NULL;
+	if (w->tail)
+		w->tail->next = s;
+	else
+		w->head = s;
+	w->tail = s;
+	w->n_waiting++;
+}
+
 static struct loom_seq *pop(struct loom_worker *w)
 {
 	struct loom_seq *s = w->head;
@@ -70,18 +81,34 @@ static struct loom_seq *pop(struct loom_worker *w)
 	return s;
 }
 
-/* Sequences that may start now go to the runner; those whose client left are done. Lock held. */
+/* Those whose client left need not wait for their turn. Lock held. */
+static void drop_cancelled(struct loom_worker *w)
+{
+	struct loom_err gone;
+	struct loom_seq *s = w->head;
+	(void)loom_err_set(&gone, LOOM_E_CANCELLED, "the client left");
+	w->head = w->tail = NULL;
+	w->n_waiting = 0;
+	for (struct loom_seq *next; s; s = next) {
+		next = s->next;
+		if (atomic_load(&s->cancelled)) {
+			loom_seq_fail(s, &gone);
+			tell(s);
+		} else {
+			push(w, s);
+		}
+	}
+}
+
+/* Sequences that may start now go to the runner. Lock held. */
 static void admit(struct loom_worker *w)
 {
-	struct loom_err gone, no_memory;
-	(void)loom_err_set(&gone, LOOM_E_CANCELLED, "the client left");
+	struct loom_err no_memory;
 	(void)loom_err_set(&no_memory, LOOM_E_MEMORY, "out of memory (a sequence)");
+	drop_cancelled(w);
 	while (w->head) {
 		struct loom_seq *s = w->head;
-		if (atomic_load(&s->cancelled)) {
-			loom_seq_fail(pop(w), &gone);
-			tell(s);
-		} else if (loom_runner_add(&w->runner, s)) {
+		if (loom_runner_add(&w->runner, s)) {
 			pop(w);
 		} else if (w->runner.n_seq == 0) { /* nobody will free what it lacks */
 			loom_seq_fail(pop(w), &no_memory);
@@ -173,15 +200,8 @@ enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *cons
 		st = loom_err_set(err, LOOM_E_QUEUE_FULL, "%zu requests wait for this model already, at most %zu may: try again later",
 			w->n_waiting, w->max_queue);
 	for (size_t i = 0; !st && i < n; i++) {
-		struct loom_seq *s = seqs[i];
-		s->owner = t;
-		s->next = NULL;
-		if (w->tail)
-			w->tail->next = s;
-		else
-			w->head = s;
-		w->tail = s;
-		w->n_waiting++;
+		seqs[i]->owner = t;
+		push(w, seqs[i]);
 	}
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);

@@ -1,0 +1,257 @@
+/* resident.c: opening a model: files, memory arithmetic, weights into the backend, KV pages, its worker; and what can be said of it.
+ *
+ * Called by the registry, without its lock, one load at a time. What does not fit is refused before a weight is read. */
+#include "engine_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "str.h"
+#include "threads.h"
+
+#define DEFAULT_STEP_TOKENS 512
+#define MAX_OUT_ROWS 128  /* rows of logits in a step: sequences that decode at once */
+#define SHARED_PAGES 2048 /* beyond one sequence of full length */
+
+/* ---- device ---- */
+
+static bool is_cuda(const char *d)
+{
+	if (strncmp(d, "cuda", 4) != 0 || (d[4] != 0 && d[4] != ':'))
+		return false;
+	if (d[4] == ':' && d[5] == 0)
+		return false;
+	for (const char *p = d + 4 + (d[4] == ':'); *p; p++) {
+		if (!isdigit((unsigned char)*p))
+			return false;
+	}
+	return true;
+}
+
+static enum loom_status choose_device(struct loom_resident *r, const char *device, struct loom_err *err)
+{
+	if (!is_cuda(device) && strcmp(device, "cpu") != 0)
+		return loom_err_param(err, LOOM_E_INVALID, "device", "\"%.64s\": expected cpu, cuda or cuda:N", device);
+	r->backend = loom_backend_find(device);
+	loom_str_copy(r->device, sizeof r->device, device);
+	if (r->backend)
+		return LOOM_OK;
+	r->backend = loom_backend_find("cpu");
+	if (!r->backend)
+		return loom_err_set(err, LOOM_E_UNAVAILABLE, "no backend for the CPU in this build");
+	loom_str_copy(r->device, sizeof r->device, "cpu");
+	snprintf(r->warning, sizeof r->warning, "no CUDA device here (%.32s was asked for): running on the CPU", device);
+	return LOOM_OK;
+}
+
+/* ---- memory ---- */
+
+static int64_t position_limit(const struct loom_engine *e, const struct loom_config *cfg)
+{
+	int64_t n = e->opts.max_context;
+	if (cfg->pos == LOOM_POS_LEARNED || !cfg->causal)
+		return cfg->n_ctx;
+	n = n < cfg->n_ctx ? cfg->n_ctx : n;
+	return n < LOOM_MAX_CONTEXT ? n : LOOM_MAX_CONTEXT;
+}
+
+static uint64_t state_bytes(const struct loom_resident *r, int32_t n_page)
+{
+	struct loom_state_opts o = r->state_opts;
+	o.n_page = n_page;
+	return r->backend->state_bytes(&r->opened.model->plan, &o);
+}
+
+static enum loom_status too_large(const struct loom_resident *r, uint64_t need, uint64_t budget, struct loom_err *err)
+{
+	double gib = 0x1p30;
+	return loom_err_set(err, LOOM_E_MEMORY, "model %.200s needs %.2f GiB (weights %.2f, workspace and at least %d KV pages %.2f); %.2f GiB "
+		"may be used: memory fraction %.2f of %.2f GiB available", r->source.id, (double)need / gib, (double)r->model_bytes / gib,
+		(int)r->state_opts.n_page, (double)(need - r->model_bytes) / gib, (double)budget / gib,
+		r->engine->opts.memory_fraction, (double)budget / r->engine->opts.memory_fraction / gib);
+}
+
+/* Rows of a step and KV pages: at most half of what the weights leave, so that another model has room. */
+static enum loom_status plan_memory(struct loom_resident *r, struct loom_err *err)
+{
+	const struct loom_engine_opts *o = &r->engine->opts;
+	const struct loom_plan *p = &r->opened.model->plan;
+	uint64_t available = loom_mem_available();
+	uint64_t budget = available ? (uint64_t)((double)available * o->memory_fraction) : UINT64_MAX / 2;
+	r->max_position = position_limit(r->engine, &r->opened.model->cfg);
+	int32_t step = o->step_tokens, floor = loom_kv_need(r->max_position < 512 ? r->max_position : 512);
+	if (!p->causal) {
+		step = step < r->max_position ? (int32_t)r->max_position : step;
+		floor = loom_kv_need(r->max_position);
+	}
+	r->state_opts = (struct loom_state_opts){.max_tok = step, .n_page = floor, .n_thread = o->n_thread};
+	r->state_opts.max_out = p->causal && p->n_logit > 0 && step > MAX_OUT_ROWS ? MAX_OUT_ROWS : step;
+	r->model_bytes = r->backend->model_bytes(p);
+	uint64_t least = state_bytes(r, floor), page = state_bytes(r, floor + 1) - least, need = r->model_bytes + least;
+	if (need > budget)
+		return too_large(r, need, budget, err);
+	int64_t want = (int64_t)loom_kv_need(r->max_position) + SHARED_PAGES, more = want - floor;
+	uint64_t room = (budget - need) / 2 / (page ? page : 1);
+	more = more > 0 && room < (uint64_t)more ? (int64_t)room : more;
+	r->state_opts.n_page = floor + (int32_t)(more > 0 ? more : 0);
+	int64_t positions = (int64_t)r->state_opts.n_page * LOOM_PAGE;
+	r->max_position = positions < r->max_position ? positions : r->max_position;
+	return LOOM_OK;
+}
+
+/* ---- opening ---- */
+
+struct progress {
+	const char *id;
+	int shown;
+};
+
+static void show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct progress *p = ctx;
+	int percent = total ? (int)(100.0 * (double)done / (double)total) : 100;
+	if (percent == p->shown)
+		return;
+	p->shown = percent;
+	fprintf(stderr, "\rloading %s: %3d%%%s", p->id, percent, percent == 100 ? "\n" : "");
+}
+
+static enum loom_status check_spec(const struct loom_load_spec *spec, struct loom_err *err)
+{
+	if (spec->quantization && spec->quantization[0] && strcmp(spec->quantization, "none") != 0)
+		return loom_err_param(err, LOOM_E_INVALID, "quantization", "\"%.32s\": this build runs none", spec->quantization);
+	if (spec->dtype != LOOM_DTYPE_UNKNOWN && spec->dtype != LOOM_F32 && spec->dtype != LOOM_F16 && spec->dtype != LOOM_BF16)
+		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s: expected auto, float32, float16 or bfloat16",
+			loom_dtype_name(spec->dtype));
+	return LOOM_OK;
+}
+
+static enum loom_status read_weights(struct loom_resident *r, struct loom_err *err)
+{
+	const struct loom_engine_opts *o = &r->engine->opts;
+	struct loom_model *m = r->opened.model;
+	struct progress progress = {.id = r->source.id, .shown = -1};
+	struct loom_load_opts load = {.n_thread = o->n_thread};
+	if (o->show_progress && isatty(STDERR_FILENO)) {
+		load.progress = show_progress;
+		load.progress_ctx = &progress;
+	}
+	enum loom_status st = r->backend->model_new(&m->plan, &m->store, &load, &r->device_model, err);
+	loom_model_close_files(m);
+	if (!st)
+		st = r->backend->state_new(r->device_model, &r->state_opts, &r->device_state, err);
+	return st;
+}
+
+static enum loom_status open_locked(struct loom_resident *r, const struct loom_load_spec *spec, struct loom_err *err)
+{
+	struct loom_engine *e = r->engine;
+	enum loom_status st = check_spec(spec, err);
+	if (!st)
+		st = choose_device(r, spec->device && spec->device[0] ? spec->device : e->opts.device, err);
+	if (!st)
+		st = loom_source_find(spec->id, e->opts.cache_dir, e->opts.allow_local, &r->source, err);
+	if (!st)
+		st = loom_source_open(&r->source, spec->loader, spec->dtype, &r->opened, err);
+	if (!st)
+		st = plan_memory(r, err);
+	if (!st)
+		st = read_weights(r, err);
+	if (!st)
+		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, err);
+	if (!st) {
+		st = loom_worker_start(&r->worker, (size_t)e->opts.max_queue, err);
+		r->worker_started = !st;
+	}
+	return st;
+}
+
+enum loom_status loom_resident_open(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
+	struct loom_err *err)
+{
+	struct loom_resident *r = loom_calloc(1, sizeof *r);
+	double start = loom_clock_ms();
+	if (!r)
+		return loom_err_nomem(err, "a model", sizeof *r);
+	r->engine = e;
+	loom_opened_init(&r->opened);
+	pthread_mutex_lock(&e->load_lock);
+	enum loom_status st = open_locked(r, spec, err);
+	pthread_mutex_unlock(&e->load_lock);
+	if (st) {
+		loom_resident_close(r);
+		return st;
+	}
+	r->load_seconds = (loom_clock_ms() - start) / 1000;
+	loom_log(LOOM_LOG_INFO, "loaded %s on %s in %.2f s: %.0f MiB of weights, %d KV pages", r->source.id, r->device, r->load_seconds,
+		(double)r->model_bytes / 0x1p20, (int)r->state_opts.n_page);
+	if (r->warning[0])
+		loom_log(LOOM_LOG_WARNING, "%s", r->warning);
+	*out = r;
+	return LOOM_OK;
+}
+
+void loom_resident_close(struct loom_resident *r)
+{
+	if (r->worker_started)
+		loom_worker_stop(&r->worker);
+	loom_runner_release(&r->worker.runner);
+	if (r->device_state)
+		r->backend->state_free(r->device_state);
+	if (r->device_model)
+		r->backend->model_free(r->device_model);
+	loom_opened_release(&r->opened);
+	loom_free(r);
+}
+
+/* ---- what it is ---- */
+
+/* The type that most of the weights are kept in: that of the first matrix. */
+static enum loom_dtype kept(const struct loom_plan *p)
+{
+	for (int32_t i = 0; i < p->n_weight; i++) {
+		if (p->weights[i].kind == LOOM_WEIGHT_MATRIX)
+			return p->weights[i].dtype;
+	}
+	return LOOM_F32;
+}
+
+void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out)
+{
+	const struct loom_model *m = r->opened.model;
+	memset(out, 0, sizeof *out);
+	loom_str_copy(out->id, sizeof out->id, r->source.id);
+	loom_str_copy(out->device, sizeof out->device, r->device);
+	loom_str_copy(out->dtype, sizeof out->dtype, loom_dtype_name(kept(&m->plan)));
+	loom_str_copy(out->architecture, sizeof out->architecture, m->cfg.architecture ? m->cfg.architecture : "");
+	loom_str_copy(out->warning, sizeof out->warning, r->warning);
+	if (loom_str_starts(m->stored, "gguf:"))
+		loom_str_copy(out->quantization, sizeof out->quantization, m->stored + strlen("gguf:"));
+	out->loader = loom_loader_name(r->opened.loader);
+	out->compute = "float32";
+	out->n_embd = m->plan.n_embd;
+	out->n_layer = m->plan.n_layer;
+	out->n_vocab = m->plan.n_vocab;
+	out->n_ctx = m->cfg.n_ctx;
+	out->max_seq = r->opened.max_seq;
+	out->memory_bytes = r->model_bytes + state_bytes(r, atomic_load(&r->worker.n_touched));
+	out->load_seconds = r->load_seconds;
+	out->auto_unload_in = -1;
+	out->in_flight = atomic_load(&r->in_flight);
+	out->causal = m->plan.causal;
+}
+
+const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r)
+{
+	return r->opened.tokenizer;
+}
+
+void loom_resident_site(const struct loom_resident *r, enum loom_site site, struct loom_site_info *out)
+{
+	loom_model_site(r->opened.model, site, out);
+}
