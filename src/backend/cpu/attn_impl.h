@@ -152,8 +152,8 @@ static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_r
 	const float *keys = kv->base + (size_t)kv->pages[b] * kv->page_stride, *values = keys + kv->v_offset;
 	size_t d = (size_t)kv->d;
 	float score[LOOM_ATTN_ROWS][LOOM_PAGE];
-	const float *q[LOOM_ATTN_ROWS], *p[LOOM_ATTN_ROWS];
-	float *s[LOOM_ATTN_ROWS], *block[LOOM_ATTN_ROWS];
+	const float *q[LOOM_ATTN_ROWS] = {NULL}, *p[LOOM_ATTN_ROWS] = {NULL};
+	float *s[LOOM_ATTN_ROWS] = {NULL}, *block[LOOM_ATTN_ROWS] = {NULL};
 	int who[LOOM_ATTN_ROWS], m = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -166,6 +166,8 @@ static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_r
 			m++;
 		}
 	}
+	if (m == 0)
+		return;
 	multiply(keys, LOOM_PAGE, q, s, 0, kv->d, m, LOOM_PAGE);
 	for (int i = 0; i < m; i++)
 		soften(&runs[who[i]], score[i], kv->scale);

@@ -1,0 +1,124 @@
+/* cpu_attend.c: the ops that touch KV pages: storing, attending, probabilities. The numbers are attn_impl.h's; here is who
+ * computes what. */
+#include "cpu.h"
+
+static struct loom_attn_kv head_of(const struct loom_device_state *s, const struct loom_op *op, const struct loom_batch_seq *q, int32_t head)
+{
+	size_t at = (size_t)op->layer * s->layer_floats + (size_t)head * s->head_floats;
+
+	return (struct loom_attn_kv){.base = s->kv + at, .pages = q->pages, .page_stride = s->page_floats,
+		.v_offset = (size_t)op->d_head * LOOM_PAGE, .d = op->d_head, .scale = op->scale};
+}
+
+static const float *row_of(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
+{
+	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
+}
+
+struct store_job {
+	struct loom_device_state *s;
+	const struct loom_op *op;
+};
+
+/* One sequence, one kv head. */
+static void store_item(void *ctx, size_t item, int thread)
+{
+	const struct store_job *j = ctx;
+	const struct loom_op *op = j->op;
+	const struct loom_batch_seq *q = &j->s->batch->seqs[item / (size_t)op->n_head_kv];
+	size_t head = item % (size_t)op->n_head_kv, d = (size_t)op->d_head;
+
+	(void)thread;
+	for (int32_t r = 0; r < q->n_row; r++) {
+		int32_t pos = q->pos0 + r;
+		size_t page = (size_t)q->pages[pos / LOOM_PAGE], lane = (size_t)(pos % LOOM_PAGE);
+		float *k = j->s->kv + page * j->s->page_floats + (size_t)op->layer * j->s->layer_floats + head * j->s->head_floats;
+		float *v = k + d * LOOM_PAGE + lane * d;
+		const float *key = row_of(j->s, &op->a, q->row0 + r) + head * d, *value = row_of(j->s, &op->b, q->row0 + r) + head * d;
+		for (size_t i = 0; i < d; i++) {
+			k[i * LOOM_PAGE + lane] = key[i];
+			v[i] = value[i];
+		}
+	}
+}
+
+void loom_cpu_kv_store(struct loom_device_state *s, const struct loom_op *op)
+{
+	struct store_job j = {s, op};
+	size_t n = (size_t)s->batch->n_seq * (size_t)op->n_head_kv;
+
+	loom_pool_run(s->batch->n_tok > 16 ? s->pool : NULL, n, store_item, &j);
+}
+
+/* The keys that a position sees. */
+static void sees(const struct loom_op *op, const struct loom_batch_seq *q, int32_t pos, int32_t *lo, int32_t *hi)
+{
+	*hi = op->causal ? pos + 1 : q->pos0 + q->n_row;
+	*lo = 0;
+	if (op->window > 0 && pos - op->window + 1 > 0) {
+		*lo = pos - op->window + 1;
+	}
+}
+
+/* Some rows of a sequence for one kv head: the query heads that share it, at consecutive positions. */
+static void attend_item(void *ctx, size_t item, int thread)
+{
+	const struct store_job *j = ctx;
+	struct loom_device_state *s = j->s;
+	const struct loom_op *op = j->op;
+	int32_t group = op->n_head / op->n_head_kv, tile = (int32_t)(item / (size_t)op->n_head_kv), kv_head = (int32_t)(item % (size_t)op->n_head_kv);
+	int32_t lo = 0, hi = s->batch->n_seq;
+	struct loom_attn_row rows[LOOM_ATTN_ROWS];
+	int n = 0;
+
+	while (hi - lo > 1) { /* the sequence that has this tile */
+		int32_t mid = lo + (hi - lo) / 2;
+		if (s->tile0[mid] <= tile) {
+			lo = mid;
+		} else {
+			hi = mid;
+		}
+	}
+	const struct loom_batch_seq *q = &s->batch->seqs[lo];
+	struct loom_attn_kv kv = head_of(s, op, q, kv_head);
+	int32_t first = (tile - s->tile0[lo]) * LOOM_ATTN_ROWS, end = q->n_row * group;
+	for (int32_t i = first; i < end && n < LOOM_ATTN_ROWS; i++, n++) {
+		int32_t row = q->row0 + i / group;
+		size_t at = (size_t)(kv_head * group + i % group) * (size_t)op->d_head;
+		rows[n].q = row_of(s, &op->a, row) + at;
+		rows[n].out = s->slots[op->out.slot] + (size_t)row * (size_t)s->plan->slot_width[op->out.slot] + (size_t)op->out.col + at;
+		sees(op, q, q->pos0 + i / group, &rows[n].lo, &rows[n].hi);
+	}
+	s->attn->attend(&kv, rows, n, s->attn_work + (size_t)thread * LOOM_ATTN_ROWS * (size_t)op->d_head);
+}
+
+void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op)
+{
+	struct store_job j = {s, op};
+	int32_t group = op->n_head / op->n_head_kv, tiles = 0;
+
+	for (int32_t i = 0; i < s->batch->n_seq; i++) {
+		s->tile0[i] = tiles;
+		tiles += (s->batch->seqs[i].n_row * group + LOOM_ATTN_ROWS - 1) / LOOM_ATTN_ROWS;
+	}
+	s->tile0[s->batch->n_seq] = tiles;
+	loom_pool_run(s->pool, (size_t)tiles * (size_t)op->n_head_kv, attend_item, &j);
+}
+
+void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c)
+{
+	const struct loom_batch_seq *q = s->batch->seqs;
+	int32_t group = op->n_head / op->n_head_kv;
+
+	while (c->row0 >= q->row0 + q->n_row) {
+		q++;
+	}
+	for (int32_t r = 0; r < c->n_row; r++) {
+		for (int32_t h = 0; h < op->n_head; h++) {
+			struct loom_attn_kv kv = head_of(s, op, q, h / group);
+			struct loom_attn_row row = {.q = row_of(s, &op->a, c->row0 + r) + (size_t)h * (size_t)op->d_head};
+			sees(op, q, q->pos0 + c->row0 + r - q->row0, &row.lo, &row.hi);
+			s->attn->probs(&kv, &row, c->n_key, c->dst + (size_t)r * c->stride + (size_t)h * (size_t)c->n_key);
+		}
+	}
+}

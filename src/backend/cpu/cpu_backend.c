@@ -1,0 +1,144 @@
+/* cpu_backend.c: the CPU backend's table of functions, and the memory of a state. */
+#include <string.h>
+
+#include "cpu.h"
+#include "mem.h"
+
+static uint64_t model_bytes(const struct loom_plan *plan)
+{
+	uint64_t sum = 0;
+
+	for (int32_t i = 0; i < plan->n_weight; i++) {
+		size_t n = loom_cpu_weight_bytes(&plan->weights[i]);
+		if (n == 0 || __builtin_add_overflow(sum, (uint64_t)n, &sum)) {
+			return UINT64_MAX;
+		}
+	}
+	return sum;
+}
+
+/* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
+struct layout {
+	size_t slots[LOOM_MAX_SLOT], matmul, attn, cos, sin, freq, tile0, total;
+	size_t kv;
+	int32_t rope_width;
+	bool overflow;
+};
+
+static size_t take(struct layout *l, size_t a, size_t b, size_t size)
+{
+	size_t n = 0, at = l->total;
+
+	if (!loom_mul(a, b, &n) || !loom_mul(n, size, &n) || !loom_add(n, 63, &n) || !loom_add(l->total, n / 64 * 64, &l->total)) {
+		l->overflow = true;
+	}
+	return at;
+}
+
+static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)
+{
+	struct layout l = {.total = 0};
+	size_t threads = o->n_thread > 0 ? (size_t)o->n_thread : 1, tok = (size_t)o->max_tok, n = 0;
+
+	for (int32_t i = 0; i < p->n_rope; i++) {
+		l.rope_width = p->ropes[i].n_freq > l.rope_width ? p->ropes[i].n_freq : l.rope_width;
+	}
+	for (int32_t i = 0; i < p->n_slot; i++) {
+		l.slots[i] = take(&l, p->slot_out_rows[i] ? (size_t)o->max_out : tok, (size_t)p->slot_width[i], sizeof(float));
+	}
+	l.matmul = take(&l, threads, loom_matmul_scratch(), sizeof(float));
+	l.attn = take(&l, threads * LOOM_ATTN_ROWS, (size_t)p->d_head, sizeof(float));
+	l.cos = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
+	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
+	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
+	l.tile0 = take(&l, tok + 1, 1, sizeof(int32_t));
+	if (!loom_mul((size_t)o->n_page, (size_t)p->n_layer, &n) || !loom_mul(n, (size_t)p->n_head_kv * 2, &n) ||
+		!loom_mul(n, (size_t)p->d_head * LOOM_PAGE * sizeof(float), &l.kv)) {
+		l.overflow = true;
+	}
+	return l;
+}
+
+static uint64_t state_bytes(const struct loom_plan *plan, const struct loom_state_opts *o)
+{
+	struct layout l = lay_out(plan, o);
+	uint64_t sum;
+
+	return l.overflow || __builtin_add_overflow((uint64_t)l.total, (uint64_t)l.kv, &sum) ? UINT64_MAX : sum;
+}
+
+static void state_free(struct loom_device_state *s)
+{
+	if (!s) {
+		return;
+	}
+	loom_pool_free(s->pool);
+	if (s->memory) {
+		loom_pages_free(s->memory, s->memory_bytes);
+	}
+	if (s->kv) {
+		loom_pages_free(s->kv, s->kv_bytes);
+	}
+	loom_free(s);
+}
+
+static enum loom_status state_new(struct loom_device_model *m, const struct loom_state_opts *o, struct loom_device_state **out,
+	struct loom_err *err)
+{
+	const struct loom_plan *p = m->plan;
+	struct layout l = lay_out(p, o);
+	struct loom_device_state *s = l.overflow ? NULL : loom_calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (!s) {
+		return loom_err_nomem(err, "workspace", sizeof(*s));
+	}
+	s->memory_bytes = l.total;
+	s->kv_bytes = l.kv;
+	s->memory = loom_pages_alloc(l.total);
+	s->kv = loom_pages_alloc(l.kv);
+	s->pool = loom_pool_new(o->n_thread > 0 ? o->n_thread : 1);
+	if (!s->memory || !s->kv || !s->pool) {
+		state_free(s);
+		return loom_err_nomem(err, "workspace and KV pages", (unsigned long long)l.total + l.kv);
+	}
+	s->model = m;
+	s->plan = p;
+	s->opts = *o;
+	s->isa = loom_isa_chosen();
+	s->rows = loom_rows_for(s->isa);
+	s->attn = loom_attn_for(s->isa);
+	char *base = s->memory;
+	for (int32_t i = 0; i < p->n_slot; i++) {
+		s->slots[i] = (float *)(void *)(base + l.slots[i]);
+	}
+	s->matmul_scratch = (float *)(void *)(base + l.matmul);
+	s->attn_work = (float *)(void *)(base + l.attn);
+	s->cos = (float *)(void *)(base + l.cos);
+	s->sin = (float *)(void *)(base + l.sin);
+	s->freq = (float *)(void *)(base + l.freq);
+	s->tile0 = (int32_t *)(void *)(base + l.tile0);
+	s->rope_width = l.rope_width;
+	s->head_floats = 2 * (size_t)p->d_head * LOOM_PAGE;
+	s->layer_floats = s->head_floats * (size_t)p->n_head_kv;
+	s->page_floats = s->layer_floats * (size_t)p->n_layer;
+	*out = s;
+	return LOOM_OK;
+}
+
+static void page_copy(struct loom_device_state *s, int32_t src, int32_t dst)
+{
+	memcpy(s->kv + (size_t)dst * s->page_floats, s->kv + (size_t)src * s->page_floats, s->page_floats * sizeof(float));
+}
+
+const struct loom_backend loom_backend_cpu = {
+	.name = "cpu",
+	.model_bytes = model_bytes,
+	.state_bytes = state_bytes,
+	.model_new = loom_cpu_model_new,
+	.model_free = loom_cpu_model_free,
+	.state_new = state_new,
+	.state_free = state_free,
+	.exec = loom_cpu_exec,
+	.page_copy = page_copy,
+};

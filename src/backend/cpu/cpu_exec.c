@@ -1,0 +1,249 @@
+/* cpu_exec.c: one step: the op list over the batch's rows. Allocates nothing; each row is computed whole by one thread, so neither
+ * the split nor the rest of the batch can change a number. */
+#include <math.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "f16.h"
+#include "mem.h"
+
+#define ITEM_FLOATS 16384 /* of row work handed to a thread at once */
+
+struct row_job {
+	struct loom_device_state *s;
+	const struct loom_op *op;
+	int32_t n_row, per_item;
+};
+
+static float *at(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
+{
+	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
+}
+
+static const float *vector(const struct loom_device_state *s, int32_t w)
+{
+	return w < 0 ? NULL : s->model->weights[w].vector;
+}
+
+static int64_t index_of(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	switch (op->index) {
+	case LOOM_INDEX_TOKEN:
+		return s->batch->ids[row];
+	case LOOM_INDEX_POSITION:
+		return (int64_t)s->batch->pos[row] + op->index_add;
+	default:
+		return 0;
+	}
+}
+
+static void embed_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	const struct loom_weight *w = &s->plan->weights[op->w];
+	const struct loom_cpu_weight *cw = &s->model->weights[op->w];
+	size_t n = (size_t)w->n_col, first = (size_t)index_of(s, op, row) * n;
+	float *out = at(s, &op->out, row);
+
+	if (!op->accumulate && op->scale == 1.0f && w->kind == LOOM_WEIGHT_MATRIX) {
+		loom_packed_row(&cw->packed, index_of(s, op, row), out);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		float v;
+		if (w->kind == LOOM_WEIGHT_MATRIX) {
+			size_t r = first / n, k = (r / LOOM_PANEL * n + i) * LOOM_PANEL + r % LOOM_PANEL;
+			v = w->dtype == LOOM_F32 ? ((const float *)cw->packed.data)[k]
+				: w->dtype == LOOM_F16 ? loom_f16_to_f32(((const uint16_t *)cw->packed.data)[k])
+						       : loom_bf16_to_f32(((const uint16_t *)cw->packed.data)[k]);
+		} else {
+			v = w->dtype == LOOM_F32 ? ((const float *)cw->table)[first + i]
+				: w->dtype == LOOM_F16 ? loom_f16_to_f32(((const uint16_t *)cw->table)[first + i])
+						       : loom_bf16_to_f32(((const uint16_t *)cw->table)[first + i]);
+		}
+		v *= op->scale;
+		out[i] = op->accumulate ? out[i] + v : v;
+	}
+}
+
+static void norm_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	const float *x = at(s, &op->a, row), *w = vector(s, op->w), *b = vector(s, op->bias);
+	float *y = at(s, &op->out, row);
+	size_t n = (size_t)(op->a.width / op->n_group);
+
+	for (int32_t g = 0; g < op->n_group; g++) {
+		(op->norm == LOOM_NORM_RMS ? s->rows->rms_norm : s->rows->layer_norm)(x + (size_t)g * n, w, b, op->eps, y + (size_t)g * n, n);
+	}
+}
+
+static void rotate_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	const struct loom_rope *r = &s->plan->ropes[op->rope];
+	size_t table = ((size_t)op->rope * (size_t)s->opts.max_tok + (size_t)row) * (size_t)s->rope_width;
+	float *x = at(s, &op->out, row);
+
+	for (int32_t h = 0; h < op->n_group; h++) {
+		s->rows->rotate(x + (size_t)h * (size_t)op->d_head, s->cos + table, s->sin + table, (size_t)r->n_freq, r->interleaved);
+	}
+}
+
+static void one_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	size_t n = (size_t)op->out.width;
+
+	switch (op->kind) {
+	case LOOM_OP_EMBED:
+		embed_row(s, op, row);
+		break;
+	case LOOM_OP_NORM:
+		norm_row(s, op, row);
+		break;
+	case LOOM_OP_ROTATE:
+		rotate_row(s, op, row);
+		break;
+	case LOOM_OP_ACT:
+		s->rows->act(op->act, at(s, &op->a, row), at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_GATE:
+		s->rows->gate(op->act, at(s, &op->a, row), at(s, &op->b, row), at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_ADD:
+		s->rows->add(at(s, &op->a, row), at(s, &op->b, row), at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_SCALE:
+		s->rows->scale(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_SOFTCAP:
+		s->rows->softcap(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_GATHER:
+		memcpy(at(s, &op->out, row), at(s, &op->a, s->batch->out_rows[row]), n * sizeof(float));
+		break;
+	default:
+		break;
+	}
+}
+
+static void row_item(void *ctx, size_t item, int thread)
+{
+	const struct row_job *j = ctx;
+	int32_t first = (int32_t)item * j->per_item, end = first + j->per_item < j->n_row ? first + j->per_item : j->n_row;
+
+	(void)thread;
+	for (int32_t r = first; r < end; r++) {
+		one_row(j->s, j->op, r);
+	}
+}
+
+/* Row by row, in pieces large enough to be worth a thread. */
+static void each_row(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
+{
+	struct row_job j = {s, op, n_row, ITEM_FLOATS / op->out.width > 0 ? ITEM_FLOATS / op->out.width : 1};
+	size_t n = (size_t)((n_row + j.per_item - 1) / j.per_item);
+
+	loom_pool_run(n > 1 ? s->pool : NULL, n, row_item, &j);
+}
+
+/* cos and sin of each row's angles, once a step. The angle is the float32 product that transformers takes. */
+static void rope_tables(struct loom_device_state *s)
+{
+	for (int32_t i = 0; i < s->plan->n_rope; i++) {
+		const struct loom_rope *r = &s->plan->ropes[i];
+		for (int32_t q = 0; q < s->batch->n_seq; q++) {
+			const struct loom_batch_seq *seq = &s->batch->seqs[q];
+			float factor;
+			const float *freq = loom_rope_at(r, seq->rope_len, s->freq, &factor);
+			for (int32_t row = seq->row0; row < seq->row0 + seq->n_row; row++) {
+				size_t table = ((size_t)i * (size_t)s->opts.max_tok + (size_t)row) * (size_t)s->rope_width;
+				for (int32_t k = 0; k < r->n_freq; k++) {
+					double angle = (double)((float)s->batch->pos[row] * freq[k]);
+					s->cos[table + (size_t)k] = (float)cos(angle) * factor;
+					s->sin[table + (size_t)k] = (float)sin(angle) * factor;
+				}
+			}
+		}
+	}
+}
+
+static void copy_out(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c)
+{
+	if (op->site == LOOM_SITE_ATTN_PROBS) {
+		loom_cpu_attn_probs(s, op, c);
+		return;
+	}
+	for (int32_t r = 0; r < c->n_row; r++) {
+		memcpy(c->dst + (size_t)r * c->stride, at(s, &op->a, c->row0 + r), (size_t)op->a.width * sizeof(float));
+	}
+}
+
+/* What only a fault of ours could send: refused before anything is written. */
+static enum loom_status check(const struct loom_device_state *s, const struct loom_batch *b, struct loom_err *err)
+{
+	if (b->n_tok < 1 || b->n_tok > s->opts.max_tok || b->n_out < 0 || b->n_out > s->opts.max_out || b->n_seq < 1 || b->n_seq > b->n_tok) {
+		return loom_err_set(err, LOOM_E_INTERNAL, "step of %d rows, %d sequences, %d outputs: more than %d rows or %d outputs", b->n_tok,
+			b->n_seq, b->n_out, s->opts.max_tok, s->opts.max_out);
+	}
+	for (int32_t i = 0; i < s->plan->n_op; i++) {
+		const struct loom_op *op = &s->plan->ops[i];
+		for (int32_t r = 0; op->kind == LOOM_OP_EMBED && r < b->n_tok; r++) {
+			int64_t index = op->index == LOOM_INDEX_TOKEN ? b->ids[r] : op->index == LOOM_INDEX_POSITION ? b->pos[r] + op->index_add : 0;
+			if (index < 0 || index >= s->plan->weights[op->w].n_row) {
+				return loom_err_set(err, LOOM_E_INTERNAL, "%s: index %lld of %lld rows", s->plan->weights[op->w].name,
+					(long long)index, (long long)s->plan->weights[op->w].n_row);
+			}
+		}
+	}
+	return LOOM_OK;
+}
+
+static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
+{
+	loom_matmul(s->pool, s->isa, &s->model->weights[op->w].packed, at(s, &op->a, 0), (size_t)s->plan->slot_width[op->a.slot], n_row,
+		vector(s, op->bias), at(s, &op->out, 0), (size_t)s->plan->slot_width[op->out.slot], s->matmul_scratch);
+}
+
+enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies, size_t n_copy,
+	const float **logits, struct loom_err *err)
+{
+	enum loom_status rc = check(s, b, err);
+	size_t c = 0;
+
+	*logits = NULL;
+	if (rc) {
+		return rc;
+	}
+	loom_mem_forbid(true);
+	s->batch = b;
+	rope_tables(s);
+	for (int32_t i = 0; i < s->plan->n_op; i++) {
+		const struct loom_op *op = &s->plan->ops[i];
+		int32_t n_row = op->out_rows ? b->n_out : b->n_tok;
+		if (n_row == 0) {
+			continue;
+		}
+		switch (op->kind) {
+		case LOOM_OP_LINEAR:
+			linear(s, op, n_row);
+			break;
+		case LOOM_OP_KV_STORE:
+			loom_cpu_kv_store(s, op);
+			break;
+		case LOOM_OP_ATTEND:
+			loom_cpu_attend(s, op);
+			break;
+		case LOOM_OP_TAP:
+			for (; c < n_copy && copies[c].op == i; c++) {
+				copy_out(s, op, &copies[c]);
+			}
+			if (op->site == LOOM_SITE_LOGITS) {
+				*logits = at(s, &op->a, 0);
+			}
+			break;
+		default:
+			each_row(s, op, n_row);
+			break;
+		}
+	}
+	loom_mem_forbid(false);
+	return LOOM_OK;
+}

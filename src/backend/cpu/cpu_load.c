@@ -1,0 +1,311 @@
+/* cpu_load.c: stored tensors → packed weights, read with pread by all threads in pieces, each piece converted and packed by the
+ * thread that read it. Nothing is computed with them here. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "arena.h"
+#include "cpu.h"
+#include "dequant.h"
+#include "f16.h"
+#include "mem.h"
+
+#define PIECE_BYTES (4u << 20) /* read at once, as stored */
+
+size_t loom_cpu_weight_bytes(const struct loom_weight *w)
+{
+	size_t size = w->dtype == LOOM_F32 ? 4 : 2, n;
+
+	if (w->kind == LOOM_WEIGHT_MATRIX) {
+		return loom_packed_bytes(w->dtype, w->n_row, w->n_col);
+	}
+	return loom_mul((size_t)w->n_row, (size_t)w->n_col, &n) && loom_mul(n, size, &n) ? n : 0;
+}
+
+/* Some rows of one stored tensor. */
+struct piece {
+	int32_t weight, part;
+	int64_t row0, n_row;  /* stored rows */
+	int64_t dst0;         /* output row where the part begins */
+};
+
+struct loading {
+	const struct loom_plan *plan;
+	const struct loom_store *store;
+	const struct loom_load_opts *opts;
+	struct loom_device_model *model;
+	struct piece *pieces;
+	size_t n_piece;
+	char *raw;            /* [n_thread][raw_cap] */
+	float *wide;          /* [n_thread][wide_cap] */
+	char *narrow;         /* [n_thread][wide_cap * 4] */
+	size_t raw_cap, wide_cap;
+	uint64_t total;
+	atomic_ullong done;
+	atomic_bool failed;
+	struct loom_err *errs; /* [n_thread] */
+};
+
+static int64_t stored_rows(const struct loom_weight *w, const struct loom_weight_part *p)
+{
+	return p->transposed ? w->n_col : p->n_row;
+}
+
+static int64_t stored_columns(const struct loom_weight *w, const struct loom_weight_part *p)
+{
+	return p->transposed ? p->n_row : w->n_col;
+}
+
+/* Bytes of n stored rows; checked to exist when the pieces were made. */
+static uint64_t row_bytes(const struct loom_weight *w, const struct loom_weight_part *p, int64_t n)
+{
+	uint64_t bytes = 0;
+
+	(void)loom_dtype_bytes(p->tensor->dtype, (uint64_t)stored_columns(w, p) * (uint64_t)n, &bytes);
+	return bytes;
+}
+
+static void convert(enum loom_dtype from, enum loom_dtype to, const void *src, float *wide, void *dst, size_t n)
+{
+	if (from == to) {
+		memcpy(dst, src, n * (to == LOOM_F32 ? 4 : 2));
+		return;
+	}
+	if (to == LOOM_F32) {
+		loom_dequant(from, src, dst, n);
+		return;
+	}
+	loom_dequant(from, src, wide, n);
+	if (to == LOOM_F16) {
+		loom_f32_to_f16_n(wide, dst, n);
+	} else {
+		loom_f32_to_bf16_n(wide, dst, n);
+	}
+}
+
+/* GGUF's row of an interleaved-rope head → the row of the half-split order. */
+static int64_t half_split(int64_t row, int64_t d)
+{
+	int64_t in_head = row % d;
+
+	return row - in_head + in_head / 2 + (d / 2) * (in_head % 2);
+}
+
+static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct loom_weight_part *p, const struct piece *x,
+	const void *rows)
+{
+	size_t size = w->dtype == LOOM_F32 ? 4 : 2, stride = (size_t)w->n_col * size;
+
+	if (p->transposed) {
+		loom_pack_columns(&cw->packed, x->dst0, p->n_row, x->row0, x->n_row, rows);
+		return;
+	}
+	if (w->kind == LOOM_WEIGHT_MATRIX && p->rope_unpermute == 0) {
+		loom_pack_rows(&cw->packed, x->dst0 + x->row0, x->n_row, rows);
+		return;
+	}
+	for (int64_t r = 0; r < x->n_row; r++) {
+		const char *src = (const char *)rows + (size_t)r * stride;
+		int64_t row = x->row0 + r;
+		if (p->rope_unpermute > 0) {
+			row = half_split(row, p->n_row / p->rope_unpermute);
+		}
+		row += x->dst0;
+		if (w->kind == LOOM_WEIGHT_MATRIX) {
+			loom_pack_rows(&cw->packed, row, 1, src);
+		} else if (w->kind == LOOM_WEIGHT_TABLE) {
+			memcpy((char *)cw->table + (size_t)row * stride, src, stride);
+		} else {
+			memcpy(&cw->vector[row], src, sizeof(float));
+			cw->vector[row] += w->add;
+		}
+	}
+}
+
+static void load_piece(void *ctx, size_t item, int thread)
+{
+	struct loading *l = ctx;
+	const struct piece *x = &l->pieces[item];
+	const struct loom_weight *w = &l->plan->weights[x->weight];
+	const struct loom_weight_part *p = &w->part[x->part];
+	char *raw = l->raw + (size_t)thread * l->raw_cap, *narrow = l->narrow + (size_t)thread * l->wide_cap * 4;
+	float *wide = l->wide + (size_t)thread * l->wide_cap;
+	uint64_t bytes = row_bytes(w, p, x->n_row), off = row_bytes(w, p, x->row0 + (p->transposed ? 0 : p->row0));
+	uint64_t done;
+
+	if (atomic_load_explicit(&l->failed, memory_order_relaxed)) {
+		return;
+	}
+	if (loom_store_read(l->store, p->tensor, off, raw, (size_t)bytes, &l->errs[thread])) {
+		atomic_store(&l->failed, true);
+		return;
+	}
+	convert(p->tensor->dtype, w->dtype, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
+	place(&l->model->weights[x->weight], w, p, x, narrow);
+	done = atomic_fetch_add(&l->done, bytes) + bytes;
+	if (thread == 0 && l->opts->progress) {
+		l->opts->progress(l->opts->progress_ctx, done, l->total);
+	}
+}
+
+/* Rows of one piece: whole rows, about PIECE_BYTES. */
+static int64_t rows_a_piece(const struct loom_weight *w, const struct loom_weight_part *p)
+{
+	uint64_t one = row_bytes(w, p, 1);
+	int64_t n = one ? (int64_t)(PIECE_BYTES / one) : 1;
+
+	return n > 0 ? n : 1;
+}
+
+static enum loom_status check_types(const struct loom_plan *plan, struct loom_err *err)
+{
+	for (int32_t i = 0; i < plan->n_weight; i++) {
+		const struct loom_weight *w = &plan->weights[i];
+		for (int k = 0; k < w->n_part; k++) {
+			const struct loom_tensor *t = w->part[k].tensor;
+			size_t block = loom_dtype_block(t->dtype);
+			if (!loom_dequant_supported(t->dtype)) {
+				return loom_err_set(err, LOOM_E_MODEL, "tensor %s is %s, which is not supported (float32, float16, bfloat16, "
+					"float64, q4_0, q4_1, q5_0, q5_1 and q8_0 are)", t->name, loom_dtype_name(t->dtype));
+			}
+			if (block > 1 && stored_columns(w, &w->part[k]) % (int64_t)block != 0) {
+				return loom_err_set(err, LOOM_E_MODEL, "tensor %s: rows of %lld are not whole blocks of %zu", t->name,
+					(long long)stored_columns(w, &w->part[k]), block);
+			}
+		}
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status make_pieces(struct loading *l, struct loom_arena *arena, struct loom_err *err)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		size_t n = 0;
+		for (int32_t i = 0; i < l->plan->n_weight; i++) {
+			const struct loom_weight *w = &l->plan->weights[i];
+			int64_t dst = 0;
+			for (int k = 0; k < w->n_part; k++) {
+				const struct loom_weight_part *p = &w->part[k];
+				int64_t rows = stored_rows(w, p), step = rows_a_piece(w, p);
+				for (int64_t r = 0; r < rows; r += step) {
+					int64_t m = rows - r < step ? rows - r : step;
+					size_t elems = (size_t)(m * stored_columns(w, p)), raw = (size_t)row_bytes(w, p, m);
+					if (pass == 1) {
+						l->pieces[n] = (struct piece){i, k, r, m, dst};
+						l->total += raw;
+					}
+					l->raw_cap = raw > l->raw_cap ? raw : l->raw_cap;
+					l->wide_cap = elems > l->wide_cap ? elems : l->wide_cap;
+					n++;
+				}
+				dst += p->n_row;
+			}
+		}
+		if (pass == 0) {
+			l->pieces = loom_arena_alloc(arena, n + 1, sizeof(*l->pieces));
+			if (!l->pieces) {
+				return loom_err_nomem(err, "loading", n * sizeof(*l->pieces));
+			}
+		}
+		l->n_piece = n;
+	}
+	l->raw_cap = (l->raw_cap + 63) / 64 * 64;
+	l->wide_cap = (l->wide_cap + 15) / 16 * 16;
+	return LOOM_OK;
+}
+
+static enum loom_status allocate(struct loom_device_model *m, struct loom_err *err)
+{
+	for (int32_t i = 0; i < m->plan->n_weight; i++) {
+		const struct loom_weight *w = &m->plan->weights[i];
+		struct loom_cpu_weight *cw = &m->weights[i];
+		size_t bytes = loom_cpu_weight_bytes(w);
+		void *p = bytes ? loom_pages_alloc(bytes) : NULL;
+		if (!p) {
+			return loom_err_nomem(err, w->name, bytes);
+		}
+		cw->bytes = bytes;
+		if (w->kind == LOOM_WEIGHT_MATRIX) {
+			cw->packed = (struct loom_packed){w->dtype, w->n_row, w->n_col, p};
+		} else if (w->kind == LOOM_WEIGHT_TABLE) {
+			cw->table = p;
+		} else {
+			cw->vector = p;
+		}
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status read_all(struct loading *l, struct loom_arena *arena, struct loom_err *err)
+{
+	int n_thread = l->opts->n_thread > 0 ? l->opts->n_thread : 1;
+	struct loom_pool *pool = NULL;
+	enum loom_status rc = LOOM_OK;
+	size_t raw_bytes = l->raw_cap * (size_t)n_thread, wide_bytes = l->wide_cap * (size_t)n_thread * 4;
+
+	l->raw = loom_malloc(raw_bytes);
+	l->wide = loom_malloc(wide_bytes);
+	l->narrow = loom_malloc(wide_bytes);
+	l->errs = loom_arena_alloc(arena, (size_t)n_thread, sizeof(*l->errs));
+	pool = loom_pool_new(n_thread);
+	if (!l->raw || !l->wide || !l->narrow || !l->errs || !pool) {
+		rc = loom_err_nomem(err, "loading", raw_bytes + 2 * wide_bytes);
+	} else {
+		loom_pool_run(pool, l->n_piece, load_piece, l);
+		for (int t = 0; t < n_thread && rc == LOOM_OK; t++) {
+			if (l->errs[t].status) {
+				*err = l->errs[t];
+				rc = err->status;
+			}
+		}
+	}
+	loom_pool_free(pool);
+	loom_free(l->raw);
+	loom_free(l->wide);
+	loom_free(l->narrow);
+	return rc;
+}
+
+enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct loom_store *store, const struct loom_load_opts *o,
+	struct loom_device_model **out, struct loom_err *err)
+{
+	struct loading l = {.plan = plan, .store = store, .opts = o};
+	struct loom_device_model *m = loom_calloc(1, sizeof(*m));
+	struct loom_arena arena;
+	enum loom_status rc;
+
+	*out = NULL;
+	loom_arena_init(&arena);
+	if (!m || !(m->weights = loom_calloc((size_t)plan->n_weight, sizeof(*m->weights)))) {
+		loom_free(m);
+		return loom_err_nomem(err, "model", sizeof(*m));
+	}
+	m->plan = plan;
+	l.model = m;
+	rc = check_types(plan, err);
+	rc = rc ? rc : make_pieces(&l, &arena, err);
+	rc = rc ? rc : allocate(m, err);
+	rc = rc ? rc : read_all(&l, &arena, err);
+	loom_arena_release(&arena);
+	if (rc) {
+		loom_cpu_model_free(m);
+		return rc;
+	}
+	*out = m;
+	return LOOM_OK;
+}
+
+void loom_cpu_model_free(struct loom_device_model *m)
+{
+	if (!m) {
+		return;
+	}
+	for (int32_t i = 0; i < m->plan->n_weight; i++) {
+		struct loom_cpu_weight *w = &m->weights[i];
+		void *p = w->packed.data ? w->packed.data : w->table ? w->table : w->vector;
+		if (p) {
+			loom_pages_free(p, w->bytes);
+		}
+	}
+	loom_free(m->weights);
+	loom_free(m);
+}
