@@ -1,0 +1,189 @@
+/* test_attn.c: attention: every instruction set gives plain C's bits; a row's bits do not depend on its neighbours in the call; the
+ * numbers are softmax(q K^T) V in float64; keys that a row does not see are never touched, NaN or not. */
+#include "check.h"
+
+#include <math.h>
+
+#include "attn.h"
+#include "loom_backend.h"
+
+#define N_POS 200
+#define N_PAGE 5
+
+struct pages {
+	float *kv;
+	int32_t map[N_PAGE];
+	int32_t d;
+	size_t stride;
+};
+
+static void open_pages(struct pages *p, int32_t d)
+{
+	static const int32_t order[N_PAGE] = {3, 0, 4, 1, 2};
+
+	p->d = d;
+	p->stride = 2 * (size_t)d * LOOM_PAGE + 32;
+	p->kv = malloc(N_PAGE * p->stride * sizeof(float));
+	assert_non_null(p->kv);
+	check_fill(p->kv, N_PAGE * p->stride, (uint64_t)d);
+	memcpy(p->map, order, sizeof(order));
+}
+
+static struct loom_attn_kv view(const struct pages *p)
+{
+	return (struct loom_attn_kv){.base = p->kv, .pages = p->map, .page_stride = p->stride, .v_offset = (size_t)p->d * LOOM_PAGE,
+		.d = p->d, .scale = 0.17f};
+}
+
+static float *key(const struct pages *p, int32_t pos, int32_t i)
+{
+	return p->kv + (size_t)p->map[pos / LOOM_PAGE] * p->stride + (size_t)i * LOOM_PAGE + (size_t)(pos % LOOM_PAGE);
+}
+
+static float *value(const struct pages *p, int32_t pos, int32_t i)
+{
+	return p->kv + (size_t)p->map[pos / LOOM_PAGE] * p->stride + (size_t)p->d * LOOM_PAGE + (size_t)(pos % LOOM_PAGE) * (size_t)p->d +
+		(size_t)i;
+}
+
+static void exact(const struct pages *p, const struct loom_attn_row *r, double *out)
+{
+	double w[N_POS], top = -INFINITY, sum = 0;
+
+	for (int32_t j = r->lo; j < r->hi; j++) {
+		w[j] = 0;
+		for (int32_t i = 0; i < p->d; i++) {
+			w[j] += (double)r->q[i] * (double)*key(p, j, i);
+		}
+		w[j] *= (double)0.17f;
+		top = fmax(top, w[j]);
+	}
+	for (int32_t j = r->lo; j < r->hi; j++) {
+		w[j] = exp(w[j] - top);
+		sum += w[j];
+	}
+	for (int32_t i = 0; i < p->d; i++) {
+		out[i] = 0;
+		for (int32_t j = r->lo; j < r->hi; j++) {
+			out[i] += w[j] / sum * (double)*value(p, j, i);
+		}
+	}
+}
+
+/* Rows over odd ranges: causal, windowed, whole. */
+static int make_rows(struct loom_attn_row *rows, const float *q, float *out, int32_t d)
+{
+	static const int32_t range[LOOM_ATTN_ROWS][2] = {{0, 1}, {0, 2}, {0, 63}, {0, 64}, {0, 65}, {0, 128}, {0, 129}, {0, 200}, {0, 200},
+		{0, 200}, {0, 200}, {10, 61}, {60, 70}, {64, 128}, {130, 137}, {199, 200}};
+
+	for (int i = 0; i < LOOM_ATTN_ROWS; i++) {
+		rows[i] = (struct loom_attn_row){q + (size_t)i * (size_t)d, out + (size_t)i * (size_t)d, range[i][0], range[i][1]};
+	}
+	return LOOM_ATTN_ROWS;
+}
+
+static void check_width(int32_t d)
+{
+	size_t n = (size_t)LOOM_ATTN_ROWS * (size_t)d;
+	struct pages p;
+	struct loom_attn_row rows[LOOM_ATTN_ROWS];
+	float *q = malloc(n * sizeof(float)), *want = check_guarded(n), *got = check_guarded(n), *work = check_guarded(n);
+	double truth[256];
+
+	open_pages(&p, d);
+	struct loom_attn_kv kv = view(&p);
+	check_fill(q, n, 77);
+	int m = make_rows(rows, q, want, d);
+	loom_attn_ref.attend(&kv, rows, m, work);
+	for (int r = 0; r < m; r++) {
+		exact(&p, &rows[r], truth);
+		for (int32_t i = 0; i < d; i++) {
+			assert_true(fabs(truth[i] - (double)rows[r].out[i]) < 1e-4 * (1 + fabs(truth[i])) * 20);
+		}
+	}
+	(void)make_rows(rows, q, got, d);
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		const struct loom_attn *a = loom_attn_for((enum loom_isa)isa);
+		for (int step = 1; step <= m; step += 3) { /* cut into calls of 1, 4, 7, … rows */
+			memset(got, 0xee, n * sizeof(float));
+			for (int r = 0; r < m; r += step) {
+				a->attend(&kv, rows + r, m - r < step ? m - r : step, work);
+			}
+			assert_memory_equal(got, want, n * sizeof(float));
+			check_canaries(got, n);
+			check_canaries(work, n);
+		}
+	}
+	check_guarded_free(want);
+	check_guarded_free(got);
+	check_guarded_free(work);
+	free(q);
+	free(p.kv);
+}
+
+static void isas_and_cuts_agree(void **state)
+{
+	static const int32_t widths[] = {1, 10, 14, 16, 17, 64, 80, 128};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+		check_width(widths[i]);
+	}
+}
+
+static void unseen_keys_do_not_matter(void **state)
+{
+	struct pages p;
+	float q[20], a[20], b[20], work[LOOM_ATTN_ROWS * 20];
+
+	(void)state;
+	open_pages(&p, 20);
+	struct loom_attn_kv kv = view(&p);
+	check_fill(q, 20, 5);
+	struct loom_attn_row row = {q, a, 3, 70};
+	loom_attn_ref.attend(&kv, &row, 1, work);
+	for (int32_t pos = 0; pos < N_POS; pos++) {
+		for (int32_t i = 0; i < 20 && (pos < 3 || pos >= 70); i++) {
+			*key(&p, pos, i) = NAN;
+			*value(&p, pos, i) = INFINITY;
+		}
+	}
+	row.out = b;
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		loom_attn_for((enum loom_isa)isa)->attend(&kv, &row, 1, work);
+		assert_memory_equal(a, b, sizeof(a));
+	}
+	free(p.kv);
+}
+
+static void probabilities_sum_to_one(void **state)
+{
+	struct pages p;
+	float q[20], want[140], got[140];
+
+	(void)state;
+	open_pages(&p, 20);
+	struct loom_attn_kv kv = view(&p);
+	check_fill(q, 20, 6);
+	struct loom_attn_row row = {q, NULL, 5, 131};
+	loom_attn_ref.probs(&kv, &row, 140, want);
+	double sum = 0;
+	for (int i = 0; i < 140; i++) {
+		assert_true(want[i] >= 0 && (want[i] == 0) == (i < 5 || i >= 131 || want[i] == 0));
+		sum += (double)want[i];
+	}
+	assert_true(fabs(sum - 1) < 1e-5);
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		loom_attn_for((enum loom_isa)isa)->probs(&kv, &row, 140, got);
+		assert_memory_equal(got, want, sizeof(want));
+	}
+	free(p.kv);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(isas_and_cuts_agree), cmocka_unit_test(unseen_keys_do_not_matter),
+		cmocka_unit_test(probabilities_sum_to_one)};
+
+	return cmocka_run_group_tests_name("attn", tests, NULL, NULL);
+}
