@@ -39,10 +39,10 @@ static void wait_for(struct loom_ticket *t, struct loom_job *jobs, size_t n)
 static enum loom_status run_jobs(struct loom_resident *r, struct loom_job *jobs, size_t n, struct loom_err *err)
 {
 	struct loom_ticket ticket;
-	struct loom_seq **seqs = loom_calloc(n, sizeof *seqs);
+	struct loom_seq **seqs = loom_calloc(n, sizeof(struct loom_seq *));
 	size_t k = 0;
 	if (!seqs)
-		return loom_err_nomem(err, "a batch", n * sizeof *seqs);
+		return loom_err_nomem(err, "a batch", n * sizeof(struct loom_seq *));
 	for (size_t i = 0; i < n; i++) {
 		if (jobs[i].has_seq)
 			seqs[k++] = &jobs[i].seq;

@@ -49,7 +49,7 @@ static enum loom_status with_prompt(struct loom_job *j, const char **text, size_
 	char *both = loom_arena_alloc(&j->answer->arena, n_before + *n + 1, 1);
 	if (!both)
 		return loom_err_nomem(err, "prompt and text", n_before + *n);
-	memcpy(both, before, n_before);
+	loom_str_copy(both, n_before + 1, before);
 	memcpy(both + n_before, *text, *n);
 	*text = both;
 	*n += n_before;

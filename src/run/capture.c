@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "mem.h"
+#include "str.h"
 
 /* ---- Python's slices ---- */
 
@@ -46,12 +46,9 @@ static enum loom_status unknown_site(const struct loom_model *m, enum loom_site 
 		size_t len = strlen(name);
 		if (!info.present || n + len + 3 > sizeof list)
 			continue;
-		if (n) {
-			memcpy(list + n, ", ", 2);
-			n += 2;
-		}
-		memcpy(list + n, name, len + 1);
-		n += len;
+		if (n)
+			n += loom_str_copy(list + n, sizeof list - n, ", ");
+		n += loom_str_copy(list + n, sizeof list - n, name);
 	}
 	return loom_err_param(err, LOOM_E_INVALID, "capture.site", "site %s: this model has no such place; it has %s",
 		loom_site_name(site), list);

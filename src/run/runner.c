@@ -56,7 +56,7 @@ bool loom_runner_add(struct loom_runner *r, struct loom_seq *s)
 		return false;
 	if (r->n_seq == r->cap_seq) {
 		size_t cap = r->cap_seq ? 2 * r->cap_seq : 16;
-		struct loom_seq **v = loom_reallocarray(r->seqs, cap, sizeof *v);
+		struct loom_seq **v = loom_reallocarray(r->seqs, cap, sizeof(struct loom_seq *));
 		if (!v)
 			return false;
 		r->seqs = v;
@@ -85,7 +85,7 @@ struct loom_seq *loom_runner_reap(struct loom_runner *r)
 		s->pages = NULL;
 		s->n_page = 0;
 		r->n_seq--;
-		memmove(r->seqs + i, r->seqs + i + 1, (r->n_seq - i) * sizeof *r->seqs);
+		memmove(r->seqs + i, r->seqs + i + 1, (r->n_seq - i) * sizeof(struct loom_seq *));
 		return s;
 	}
 	return NULL;
