@@ -407,16 +407,26 @@ static bool always(void *ctx)
 static void slow_token(void *ctx, int32_t id, const char *piece, size_t n)
 {
 	(void)ctx, (void)id, (void)piece, (void)n;
-	loom_sleep_ms(5);
+	loom_sleep_ms(20);
+}
+
+/* Goes on for a while: sampled, with a seed that meets no end of sequence soon. */
+static struct loom_request slow(void)
+{
+	struct loom_request q = generate(TEXT, 200);
+	q.sampling.temperature = 1;
+	q.sampling.has_seed = true;
+	q.sampling.seed = 5;
+	q.on_token = slow_token;
+	return q;
 }
 
 static void test_a_client_that_left_stops_the_work(void **state)
 {
-	struct loom_request q = generate(TEXT, 200);
+	struct loom_request q = slow();
 	struct loom_answer a;
 	struct loom_err err;
 	(void)state;
-	q.on_token = slow_token;
 	q.cancelled = always;
 	loom_answer_init(&a);
 	assert_int_equal(loom_engine_run(engine, llama, &q, &a, &err), LOOM_E_CANCELLED);
@@ -489,10 +499,9 @@ static struct loom_engine *ending;
 static void *run_long(void *ctx)
 {
 	struct loom_resident *r = ctx;
-	struct loom_request q = generate(TEXT, 200);
+	struct loom_request q = slow();
 	struct loom_answer a;
 	struct loom_err err;
-	q.on_token = slow_token;
 	loom_answer_init(&a);
 	enum loom_status st = loom_engine_run(ending, r, &q, &a, &err);
 	loom_answer_release(&a);
