@@ -1,0 +1,231 @@
+/* open.c: a source → config, bound plan, tokenizer, pooling configuration. No weight is read here. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "file.h"
+#include "gguf.h"
+#include "jsonx.h"
+#include "mem.h"
+#include "shards.h"
+#include "source.h"
+#include "str.h"
+
+void loom_opened_init(struct loom_opened *o)
+{
+	memset(o, 0, sizeof(*o));
+	loom_st_config_init(&o->st);
+}
+
+void loom_opened_release(struct loom_opened *o)
+{
+	if (o->model) {
+		loom_model_release(o->model);
+		loom_free(o->model);
+	}
+	loom_tokenizer_free(o->tokenizer);
+	loom_st_config_release(&o->st);
+	loom_opened_init(o);
+}
+
+static enum loom_status load_json(const char *dir, const char *name, json_t **out, struct loom_err *err)
+{
+	char path[PATH_MAX];
+
+	*out = NULL;
+	if (!loom_path_join(path, sizeof(path), dir, name)) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: the path is too long", name);
+	}
+	return loom_json_load(path, name, LOOM_MAX_CONFIG_BYTES, out, err);
+}
+
+/* config.json, and generation_config.json when it is there. */
+static enum loom_status read_config(struct loom_config *cfg, const char *dir, struct loom_err *err)
+{
+	json_t *root = NULL, *gen = NULL;
+	struct loom_err gen_err = {0};
+	enum loom_status rc = load_json(dir, "config.json", &root, err);
+
+	rc = rc ? rc : loom_config_from_json(cfg, root, "config.json", err);
+	if (rc == LOOM_OK) {
+		enum loom_status there = load_json(dir, "generation_config.json", &gen, &gen_err);
+		if (there && there != LOOM_E_NOT_FOUND) {
+			*err = gen_err;
+			rc = there;
+		} else {
+			rc = loom_config_generation(cfg, gen, err);
+		}
+	}
+	json_decref(root);
+	json_decref(gen);
+	return rc;
+}
+
+/* tokenizer_config.json's model_max_length, when it is a real length; else 0. */
+static enum loom_status tokenizer_limit(const char *dir, int64_t *out, struct loom_err *err)
+{
+	json_t *root = NULL;
+	const json_t *v;
+	struct loom_err why = {0};
+	enum loom_status rc = load_json(dir, "tokenizer_config.json", &root, &why);
+
+	*out = 0;
+	if (rc && rc != LOOM_E_NOT_FOUND) {
+		*err = why;
+		return rc;
+	}
+	v = json_object_get(root, "model_max_length");
+	if (json_is_integer(v) && json_integer_value(v) > 0 && json_integer_value(v) < LOOM_MAX_CONTEXT) {
+		*out = json_integer_value(v);
+	}
+	json_decref(root);
+	return LOOM_OK;
+}
+
+static enum loom_status new_model(struct loom_model **out, struct loom_err *err)
+{
+	*out = loom_malloc(sizeof(**out));
+	if (!*out) {
+		return loom_err_nomem(err, "model", sizeof(**out));
+	}
+	loom_model_init(*out);
+	return LOOM_OK;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* GGUF: config and tensors from the one file; tokenizer too when asked for. */
+static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype keep, struct loom_model **model,
+	struct loom_tokenizer **tokenizer, struct loom_err *err)
+{
+	const char *name = file_name(s->path);
+	struct loom_gguf g = {0};
+	struct loom_store store;
+	struct loom_config cfg;
+	enum loom_status rc;
+
+	loom_store_init(&store);
+	loom_config_init(&cfg);
+	rc = loom_gguf_open(&g, model ? &store : NULL, s->path, name, err);
+	if (rc == LOOM_OK && model) {
+		rc = loom_config_from_gguf(&cfg, &g, &store, err);
+		rc = rc ? rc : new_model(model, err);
+		rc = rc ? rc : loom_model_build(*model, &cfg, &store, true, keep, err);
+		if (rc) {
+			(void)loom_err_prefix(err, "%s", name);
+		}
+	}
+	if (rc == LOOM_OK && tokenizer) {
+		rc = loom_tokenizer_open_gguf(&g, tokenizer, err);
+		if (rc) {
+			(void)loom_err_prefix(err, "%s", name);
+		}
+	}
+	loom_config_release(&cfg);
+	loom_store_release(&store);
+	loom_gguf_release(&g);
+	return rc;
+}
+
+static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype keep, struct loom_opened *o, struct loom_err *err)
+{
+	struct loom_config cfg;
+	struct loom_store store;
+	int64_t limit = 0;
+	enum loom_status rc;
+
+	loom_config_init(&cfg);
+	loom_store_init(&store);
+	rc = read_config(&cfg, s->path, err);
+	rc = rc ? rc : loom_shards_open(&store, s->path, err);
+	rc = rc ? rc : new_model(&o->model, err);
+	rc = rc ? rc : loom_model_build(o->model, &cfg, &store, false, keep, err);
+	loom_config_release(&cfg);
+	loom_store_release(&store);
+	rc = rc ? rc : loom_tokenizer_open(s->path, &o->tokenizer, err);
+	rc = rc ? rc : tokenizer_limit(s->path, &limit, err);
+	if (rc == LOOM_OK && o->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS) {
+		rc = loom_st_config_load(&o->st, s->path, err);
+	}
+	if (rc) {
+		return rc;
+	}
+	o->max_seq = o->model->cfg.n_ctx;
+	if (limit > 0 && limit < o->max_seq) {
+		o->max_seq = limit;
+	}
+	if (o->st.present && o->st.max_seq_length > 0) {
+		o->max_seq = o->st.max_seq_length;
+	}
+	return LOOM_OK;
+}
+
+static bool has(const struct loom_source *s, const char *name)
+{
+	char path[PATH_MAX];
+
+	return !s->is_gguf && loom_path_join(path, sizeof(path), s->path, name) && loom_path_is_file(path);
+}
+
+enum loom_status loom_source_open(const struct loom_source *s, int loader, enum loom_dtype keep, struct loom_opened *out,
+	struct loom_err *err)
+{
+	bool st = has(s, "modules.json");
+	int detected = s->is_gguf ? LOOM_LOADER_GGUF : st ? LOOM_LOADER_SENTENCE_TRANSFORMERS : LOOM_LOADER_TRANSFORMERS;
+	enum loom_status rc;
+
+	out->loader = (enum loom_loader)(loader < 0 ? detected : loader);
+	if ((out->loader == LOOM_LOADER_GGUF) != s->is_gguf) {
+		return loom_err_set(err, LOOM_E_MODEL, "loader \"%s\" cannot open model \"%.200s\": it is %s", loom_loader_name(out->loader), s->id,
+			s->is_gguf ? "a GGUF file" : "a folder");
+	}
+	if (out->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS && !st) {
+		return loom_err_set(err, LOOM_E_MODEL, "loader \"sentence_transformers\" needs modules.json, which model \"%.200s\" lacks", s->id);
+	}
+	if (out->loader == LOOM_LOADER_CUSTOM) {
+		return loom_err_set(err, LOOM_E_MODEL, "loader \"custom\" needs a loom.json manifest, which this version does not read");
+	}
+	if (!s->is_gguf) {
+		return open_folder(s, keep, out, err);
+	}
+	rc = open_gguf(s, keep, &out->model, &out->tokenizer, err);
+	if (rc == LOOM_OK) {
+		out->max_seq = out->model->cfg.n_ctx;
+	}
+	return rc;
+}
+
+enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err)
+{
+	struct loom_config cfg;
+	enum loom_status rc;
+
+	*out = NULL;
+	if (s->is_gguf) {
+		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, out, NULL, err);
+	} else {
+		loom_config_init(&cfg);
+		rc = read_config(&cfg, s->path, err);
+		rc = rc ? rc : new_model(out, err);
+		rc = rc ? rc : loom_model_plan_only(*out, &cfg, err);
+		loom_config_release(&cfg);
+	}
+	if (rc && *out) {
+		loom_model_release(*out);
+		loom_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err)
+{
+	*out = NULL;
+	return s->is_gguf ? open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, err) : loom_tokenizer_open(s->path, out, err);
+}
