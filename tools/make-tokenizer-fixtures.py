@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""Writes tests/tokenizers/: small tokenizers trained here, with what `tokenizers` says of many texts.
+
+    python3 tools/make-tokenizer-fixtures.py [--only NAME] [--random N] [--seed S] [--from TOKENIZER.json] [OUT]
+
+Each folder holds a tokenizer (tokenizer.json, or the older files) and cases.json: for every text its ids and
+offsets with and without special tokens, the mask, the decoded text both ways, and cut to a few lengths.
+--random adds N made-up texts (for checks by hand; the committed files have 40). --from writes only the cases
+of an existing file into OUT. Needs tokenizers and transformers; the committed files are of tokenizers 0.23.3."""
+import argparse
+import json
+import pathlib
+import random
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+SHORT = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+TAIL = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3 = SHORT + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|" + TAIL
+QWEN2 = LLAMA3.replace("{1,3}", "")
+UP, LOW = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+
+
+def cased(suffix, digits):
+    lead = r"[^\r\n\p{L}\p{N}]?"
+    return f"{lead}{UP}*{LOW}+{suffix}|{lead}{UP}+{LOW}*{suffix}|{digits}" + r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + TAIL
+
+
+TEKKEN, GPT4O = cased("", r"\p{N}"), cased(SHORT + "?", r"\p{N}{1,3}")
+
+CORPUS = """The quick brown fox jumps over the lazy dog. It's what we'd hoped they'll do; I've said so, haven't you?
+def forward(self, hidden_states, attention_mask=None):\n    return self.norm(hidden_states) * 2.0  # residual stream
+for (size_t i = 0; i < n_layer; i++) {\n\tsum += weights[i] * x[i];\n}
+Les élèves français étaient très occupés à l'école, où ça se passe naïvement. Ärger über Öl, Straße und Größe.
+Быстрая коричневая лиса прыгает через ленивую собаку. Привет, мир! Как дела сегодня?
+敏捷的棕色狐狸跳过了懒狗。你好，世界！今天天气很好。日本語のテキストをトークンに分割します。こんにちは世界。
+한국어 문장도 있습니다. 안녕하세요 세계! مرحبا بالعالم، كيف حالك اليوم؟ שלום עולם מה שלומך היום
+In 2024 there were 1234567 tokens, 3.14159 of pi, and 100% of 42 answers. HTTP/1.1 200 OK https://example.com/a?b=c
+The hidden states of the model are captured at every layer, before and after the attention, in the residual stream.
+Emoji 😀😃🚀 and 👩‍👩‍👧‍👦 families, flags 🇩🇪🇫🇷, and symbols ∑∏∫ ≤ ≥ → ← ©®™.
+"""
+
+TEXTS = [
+    "", " ", "  ", "\n", "\t\t", "a", " a", "a ", "  a  ", "Hello, world!", "hello world", "HELLO WORLD", "The quick brown fox.",
+    "It's what we'd hoped they'll do; I'VE, DON'T, 'S 'T ſ'ſ 'Re", "don't can't won't isn't he'll I'm we've they're",
+    "naïve café résumé Ärger Größe Straße ÀÉÎÕÜ", "nai\u0308ve cafe\u0301 re\u0301sume\u0301 A\u030a\u0323 \u1e9b\u0323",
+    "İstanbul ıI İİ i̇", "ΑΣ ΣΑΣ ὈΔΥΣΣΕΎΣ ς", "Привет, мир! Ёлка й", "敏捷的棕色狐狸", "你好，世界！abc中文def", "日本語のテキスト。カタカナ ｶﾀｶﾅ",
+    "안녕하세요 세계", "\u1112\u1161\u11ab\u1100\u1173\u11af", "مرحبا بالعالم، كيف حالك", "שָׁלוֹם עוֹלָם", "हिन्दी में पाठ क्षत्रिय", "ภาษาไทยไม่มีวรรค",
+    "😀", "👩‍👩‍👧‍👦 👍🏽 🇩🇪🇫🇷 ❤️ 1️⃣", "a😀b", "∑∏∫ ≤≥ →← ©®™ ½¼²³ Ⅷ ① ٣٤ ۵ ೬", "\x00", "a\x00b", "\x01\x02\x1b[0m\x7f\x80\x85\u00a0\u00ad",
+    "\u200b\u200c\u200d\u200e\ufeff\ufffd\ufffe", "\u2028\u2029\u3000\u1680\u180e\u2003x", "\ue000\U000f0000\U0010ffff", "\u0378\u0379\U0001f6e0",
+    "a" * 50, " " * 40 + "x", "x" + " " * 40, "\n\n\n\nx\n\n", "a\r\nb\r\n\r\nc\rd", " \n \n  \t x", "x  \n  y", "tab\tsep\tvalues\n",
+    "def f(x):\n    return x**2  # ok\n\n\nclass A:\n\tpass\n", "if (a->b[i] != NULL && *p++ == '\\0') { /* c */ }", "{\"k\": [1, 2.5e-3, null]}",
+    "1234567890 12 345 6 007 3.14159 1,000,000", "a1b22c333d4444", "http://example.com/a/b?c=d&e=f#g", "user@example.com", "C:\\Program Files\\x",
+    "!!!???...---===", "«quotes» “curly” ‘single’ —dash– …", "ab" * 60, "supercalifragilisticexpialidocious antidisestablishmentarianism",
+    "hello<|endoftext|>world", "<|endoftext|>", " <|endoftext|> ", "<|endoftext|><|endoftext|>", "<|im_start|>user\nhi<|im_end|>\n", "<|endoftext",
+    "[CLS] hello [SEP] [MASK] [UNK] [PAD]", "a [MASK]. b[MASK]c  [MASK]  d", "<s>hi</s> <mask> <pad><unk>", "the  <mask>  end", "<mask>", "x <mask>",
+    "NEWTOK newtok NewTok xNEWTOKx x NEWTOK y", "<l>  a  <l>  <r>  b  <r>  <b>  c  <b>", "<w> x<w> <w>x 中<w>中 _<w> -<w>-", "ab abc abcd abab",
+    "ÀTOK àtok a\u0300tok", "<l><r><b><w>", "  <l>", "<r>  ", "<b>  <b>", "<0x41><0x0A><0xFF>", "▁hello▁world ▁ x", "Ġhello ĠĠ Ċ", "##ing un##x",
+    "ø å æ ð", "ŁłŃń œŒ ĲĳǅǄ ﬁﬂ ﬃ Å Ω ㋿ ⁿ", "e\u0301\u0301 \u0301 a\u0301 \u0301\u0301x", "\u0344 \u1fc1 \u212b\u2126 \u0958 \ufb1d", "x\u0323\u0307 x\u0307\u0323",
+    "中a文b", "\U0002a700\U0002b820\U0002b920\U0002ceb0", "a\u2e43b\u30fbc\u061fd", "don t", "a.b,c?d!e", "$100 + 5% = ^x~`|y", "CamelCaseWords HTTPServer iPhone",
+    "snake_case_name __init__", "McDonald's O'Neil l'été", "A\u030aB", "ǅungla ǆ Ǆ ʰʷ ª º", "\u0345\u03b9", "x\u0301\u200dy", "  leading and   inner  spaces ",
+]
+
+PIECES = list("abcxyzABCXYZ0123456789 .,!?'\"-_()[]{}<>/\\\n\t\r@#$%^&*+=~`|;:") + [" ", " ", "  ", "the", "ing", " of", "'s", "'LL", "ſ",
+    "é", "e\u0301", "ß", "İ", "ı", "Σ", "ς", "й", "и\u0306", "中", "文", "日本", "ア", "ｱ", "한", "\u1112\u1161", "ا", "ل", "שׁ", "क्ष", "ไ",
+    "😀", "👍🏽", "\u200d", "\ufe0f", "🇩", "\u0300", "\u0301", "\u0323", "\u0b3e", "\x00", "\x1f", "\x7f", "\x85", "\xa0", "\xad", "\u2003", "\u3000",
+    "\u200b", "\u2028", "\ufeff", "\ufffd", "½", "²", "Ⅷ", "①", "٣", "ﬁ", "Å", "Ω", "Ǆ", "ª", "ʰ", "Ġ", "▁", "##", "<|endoftext|>", "[MASK]", "<mask>",
+    "<s>", "</s>", "<l>", "<r>", "<b>", "<w>", "NEWTOK", "newtok", "abc", "[UNK]", "<0x41>", "<unk>", "\U0002b820", "\u2e43", "…", "—", "“", "。", "，"]
+
+
+def random_texts(n, seed):
+    rng = random.Random(seed)
+    out = []
+    for _ in range(n):
+        s = "".join(rng.choice(PIECES) for _ in range(rng.randint(1, 24)))
+        if rng.random() < 0.3:
+            s += "".join(chr(c) for c in (rng.randrange(1, 0x3000) for _ in range(rng.randint(1, 8))))
+        if rng.random() < 0.1:
+            s += "".join(chr(c) for c in (rng.randrange(0x10000, 0x1FFFF) for _ in range(rng.randint(1, 4))))
+        out.append(s)
+    return out
+
+
+def byte_bpe(pre, vocab=480, norm=None, **kw):
+    t = Tokenizer(models.BPE(**kw))
+    if norm:
+        t.normalizer = norm
+    t.pre_tokenizer = pre
+    t.decoder = decoders.ByteLevel()
+    t.train_from_iterator([CORPUS], trainers.BpeTrainer(vocab_size=vocab, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"], show_progress=False))
+    return t
+
+
+def split(pattern):
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)])
+
+
+def around(before, after, ids):
+    single = " ".join(before + ["$A"] + after)
+    return processors.TemplateProcessing(single=single, special_tokens=[(s, ids[s]) for s in dict.fromkeys(before + after)])
+
+
+def gpt2():
+    t = byte_bpe(pre_tokenizers.ByteLevel(False))
+    t.post_processor = processors.ByteLevel(trim_offsets=False)
+    return t
+
+
+def roberta():
+    t = byte_bpe(pre_tokenizers.ByteLevel(True))
+    t.add_special_tokens(["<s>", "</s>", "<pad>", AddedToken("<mask>", lstrip=True, special=True)])
+    t.post_processor = processors.RobertaProcessing(("</s>", t.token_to_id("</s>")), ("<s>", t.token_to_id("<s>")))
+    return t
+
+
+def trimmed():
+    t = byte_bpe(pre_tokenizers.ByteLevel(False))
+    t.add_tokens([AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True)])
+    t.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True, add_prefix_space=False)])
+    return t
+
+
+def llama3():
+    t = byte_bpe(split(LLAMA3), ignore_merges=True)
+    t.add_special_tokens(["<|begin|>", "<|end|>"])
+    t.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False),
+        around(["<|begin|>"], [], {"<|begin|>": t.token_to_id("<|begin|>")})])
+    return t
+
+
+def added():
+    t = byte_bpe(pre_tokenizers.ByteLevel(False), norm=normalizers.Lowercase())
+    t.add_special_tokens([AddedToken("<s>", special=True, normalized=False), AddedToken("<mask>", lstrip=True, special=True)])
+    t.add_tokens([AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True), AddedToken("<b>", lstrip=True, rstrip=True),
+        AddedToken("<w>", single_word=True), AddedToken("NEWTOK", normalized=True), AddedToken("ab", normalized=False),
+        AddedToken("abcd", normalized=False), AddedToken("ÀTOK", normalized=True), AddedToken("ø", normalized=False),
+        AddedToken("中", single_word=True, normalized=False)])
+    return t
+
+
+def wordpiece(vocab=500, **kw):
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.normalizer = normalizers.BertNormalizer(**kw)
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.train_from_iterator([CORPUS], trainers.WordPieceTrainer(vocab_size=vocab, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        show_progress=False))
+    t.post_processor = around(["[CLS]"], ["[SEP]"], {s: t.token_to_id(s) for s in ("[CLS]", "[SEP]")})
+    t.decoder = decoders.WordPiece(prefix="##")
+    return t
+
+
+def bert_processing():
+    t = wordpiece(lowercase=True, strip_accents=False, handle_chinese_chars=False, clean_text=False)
+    t.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    t.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    return t
+
+
+def sentence_bpe(metaspace):
+    t = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    if metaspace:
+        t.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    else:
+        t.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    specials = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
+    lines = [s + "\n" for s in CORPUS.replace(" ", "▁" if not metaspace else " ").split("\n")]
+    t.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=620, special_tokens=specials, show_progress=False, max_token_length=12))
+    # the trainer marks all of them special; real files keep the bytes as plain tokens
+    spec = json.loads(t.to_str())
+    spec["added_tokens"] = spec["added_tokens"][:3]
+    t = Tokenizer.from_str(json.dumps(spec))
+    t.post_processor = around(["<s>"], [], {"<s>": 1})
+    last = [decoders.Metaspace(prepend_scheme="first")] if metaspace else [decoders.Strip(" ", 1, 0)]
+    first = [] if metaspace else [decoders.Replace("▁", " ")]
+    t.decoder = decoders.Sequence(first + [decoders.ByteFallback(), decoders.Fuse()] + last)
+    return t
+
+
+def affixes():
+    t = Tokenizer(models.BPE(unk_token="<unk>", continuing_subword_prefix="##", end_of_word_suffix="</w>"))
+    t.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents(), normalizers.Strip()])
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation("contiguous")])
+    t.train_from_iterator([CORPUS], trainers.BpeTrainer(vocab_size=500, special_tokens=["<unk>"], end_of_word_suffix="</w>",
+        continuing_subword_prefix="##", show_progress=False))
+    return t
+
+
+def compat():
+    t = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    t.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Digits(False),
+        pre_tokenizers.Split(Regex("[aeiou]+"), "merged_with_previous"), pre_tokenizers.Metaspace(prepend_scheme="always")])
+    t.train_from_iterator([CORPUS], trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>"], show_progress=False))
+    t.decoder = decoders.Metaspace()
+    return t
+
+
+VARIANTS = {
+    "gpt2": gpt2, "roberta": roberta, "trimmed": trimmed, "llama3": llama3, "added": added,
+    "qwen2": lambda: byte_bpe(split(QWEN2), norm=normalizers.NFC()),
+    "tekken": lambda: byte_bpe(split(TEKKEN), ignore_merges=True),
+    "gpt4o": lambda: byte_bpe(split(GPT4O)),
+    "smollm": lambda: byte_bpe(pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(False)])),
+    "bert-uncased": lambda: wordpiece(lowercase=True), "bert-cased": lambda: wordpiece(lowercase=False), "bert-odd": bert_processing,
+    "llama2": lambda: sentence_bpe(False), "metaspace": lambda: sentence_bpe(True), "affixes": affixes, "compat": compat,
+}
+OLD_MERGES = {"gpt2", "qwen2", "smollm"}  # "a b" instead of ["a", "b"]
+NO_TYPE = {"gpt2", "bert-cased"}          # older files do not name the model's type
+
+
+def case(t, text):
+    full, plain = t.encode(text), t.encode(text, add_special_tokens=False)
+    out = {"text": text, "ids": full.ids, "offsets": [list(o) for o in full.offsets], "special": full.special_tokens_mask}
+    if plain.ids != full.ids:
+        out["plain"] = plain.ids
+    if plain.offsets != full.offsets[full.special_tokens_mask.index(0) if 0 in full.special_tokens_mask else 0:][:len(plain.ids)]:
+        out["plain_offsets"] = [list(o) for o in plain.offsets]
+    out["decoded"] = t.decode(full.ids, skip_special_tokens=False)
+    out["decoded_skip"] = t.decode(full.ids, skip_special_tokens=True)
+    return out
+
+
+def cut(t, text, n):
+    t.enable_truncation(n)
+    e = t.encode(text)
+    t.no_truncation()
+    return {"text": text, "max": n, "ids": e.ids, "offsets": [list(o) for o in e.offsets]}
+
+
+def random_decodes(t, n, seed):
+    rng = random.Random(seed)
+    out = []
+    for _ in range(n):
+        ids = [rng.randrange(t.get_vocab_size() + 3) for _ in range(rng.randint(1, 12))]
+        out.append({"ids": ids, "decoded": t.decode(ids, skip_special_tokens=False), "decoded_skip": t.decode(ids, skip_special_tokens=True)})
+    return out
+
+
+def dump(path, value):
+    path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def write_cases(t, folder, args):
+    t.no_truncation()
+    t.no_padding()
+    texts = TEXTS + random_texts(args.random, args.seed)
+    added_n = t.num_special_tokens_to_add(False)
+    dump(folder / "cases.json", {"n_vocab": t.get_vocab_size(), "n_added": added_n, "cases": [case(t, s) for s in texts],
+        "cuts": [cut(t, s, n + added_n) for s in TEXTS[9:16] for n in (1, 3, 7)],
+        "decodes": random_decodes(t, 30 + args.random, args.seed)})
+
+
+def write(name, t, out, args):
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = json.loads(t.to_str())
+    if name in OLD_MERGES:
+        spec["model"]["merges"] = [" ".join(m) for m in spec["model"]["merges"]]
+    if name in NO_TYPE:
+        del spec["model"]["type"]
+    dump(folder / "tokenizer.json", spec)
+    write_cases(Tokenizer.from_file(str(folder / "tokenizer.json")), folder, args)
+
+
+def write_older(out, args):
+    """The files from before tokenizer.json, as transformers reads them."""
+    from transformers import BertTokenizer, GPT2Tokenizer
+    for name, source, options, cls in (
+            ("older-gpt2", gpt2(), {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "unk_token": "<|endoftext|>"}, GPT2Tokenizer),
+            ("older-bert", wordpiece(lowercase=True), {"tokenizer_class": "BertTokenizer", "do_lower_case": True}, BertTokenizer),
+            ("older-bert-cased", wordpiece(lowercase=False), {"tokenizer_class": "BertTokenizer", "do_lower_case": False,
+                "tokenize_chinese_chars": False, "cls_token": "[CLS]"}, BertTokenizer)):
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        source.model.save(str(folder))
+        dump(folder / "tokenizer_config.json", options)
+        dump(folder / "special_tokens_map.json", {k: options[k] for k in ("unk_token", "cls_token") if k in options})
+        write_cases(cls.from_pretrained(folder)._tokenizer, folder, args)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("out", nargs="?", default=pathlib.Path(__file__).resolve().parent.parent / "tests" / "tokenizers", type=pathlib.Path)
+    p.add_argument("--only")
+    p.add_argument("--random", type=int, default=40)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--from", dest="source")
+    args = p.parse_args()
+    if args.source:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_cases(Tokenizer.from_file(args.source), args.out, args)
+        return
+    for name, make in VARIANTS.items():
+        if args.only in (None, name):
+            write(name, make(), args.out, args)
+    if args.only in (None, "older"):
+        write_older(args.out, args)
+
+
+main()
