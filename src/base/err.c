@@ -31,10 +31,18 @@ void loom_err_clear(struct loom_err *err)
 		memset(err, 0, sizeof *err);
 }
 
-/* One line of valid UTF-8: control characters become '?', a cut or invalid tail is dropped. */
+/* One line of valid UTF-8: control characters and bytes that are no UTF-8 (a name cut by "%.80s") become '?'; a character cut at the
+ * end is dropped. */
 static void clean(char *s)
 {
-	s[loom_utf8_valid_prefix(s, strlen(s))] = '\0';
+	size_t n = strlen(s), at = 0;
+	while ((at += loom_utf8_valid_prefix(s + at, n - at)) < n) {
+		if (n - at < 4 && n + 1 == sizeof((struct loom_err *)0)->message)
+			s[at] = '\0';
+		else
+			s[at] = '?';
+		n = strlen(s);
+	}
 	for (; *s; s++) {
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			*s = '?';

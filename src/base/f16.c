@@ -2,7 +2,10 @@
 #include "f16.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #endif
 
 static float from_bits(uint32_t u)
@@ -55,6 +58,19 @@ uint16_t loom_f32_to_bf16(float f)
 }
 
 #if defined(__x86_64__)
+/* Asked of cpuid once: it traps under a hypervisor, and clang 14 knows no __builtin_cpu_supports("f16c"). */
+static bool has_f16c(void)
+{
+	static atomic_int known; /* 0: not asked yet, 1: no, 2: yes */
+	int k = atomic_load_explicit(&known, memory_order_relaxed);
+	if (!k) {
+		unsigned a, b, c, d;
+		k = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) && __builtin_cpu_supports("avx") ? 2 : 1;
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k == 2;
+}
+
 __attribute__((target("avx,f16c"))) static void widen_f16c(const uint16_t *src, float *dst, size_t n)
 {
 	size_t i = 0;
@@ -77,7 +93,7 @@ __attribute__((target("avx,f16c"))) static void narrow_f16c(const float *src, ui
 void loom_f16_to_f32_n(const uint16_t *src, float *dst, size_t n)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("f16c") && __builtin_cpu_supports("avx")) {
+	if (has_f16c()) {
 		widen_f16c(src, dst, n);
 		return;
 	}
@@ -95,7 +111,7 @@ void loom_bf16_to_f32_n(const uint16_t *src, float *dst, size_t n)
 void loom_f32_to_f16_n(const float *src, uint16_t *dst, size_t n)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("f16c") && __builtin_cpu_supports("avx")) {
+	if (has_f16c()) {
 		narrow_f16c(src, dst, n);
 		return;
 	}

@@ -91,14 +91,26 @@ static bool read_string(struct reader *r, struct loom_arena *a, struct loom_gguf
 	return true;
 }
 
+static bool is_signed(enum loom_gguf_type t)
+{
+	return t == LOOM_GGUF_I8 || t == LOOM_GGUF_I16 || t == LOOM_GGUF_I32 || t == LOOM_GGUF_I64;
+}
+
+/* The n low bytes of u as two's complement. */
+static int64_t sign_extend(uint64_t u, unsigned n)
+{
+	if (n < 8 && u >> (8 * n - 1))
+		u |= ~(uint64_t)0 << (8 * n);
+	return (int64_t)u;
+}
+
 static void read_scalar(struct reader *r, struct loom_gguf_value *v)
 {
 	uint64_t u = read_le(r, type_bytes[v->type]);
 	switch (v->type) {
-	case LOOM_GGUF_I8: v->num.i = (int8_t)u; break;
-	case LOOM_GGUF_I16: v->num.i = (int16_t)u; break;
-	case LOOM_GGUF_I32: v->num.i = (int32_t)u; break;
-	case LOOM_GGUF_I64: v->num.i = (int64_t)u; break;
+	case LOOM_GGUF_I8: case LOOM_GGUF_I16: case LOOM_GGUF_I32: case LOOM_GGUF_I64:
+		v->num.i = sign_extend(u, type_bytes[v->type]);
+		break;
 	case LOOM_GGUF_F32: {
 		uint32_t w = (uint32_t)u;
 		float f;
@@ -358,11 +370,6 @@ const struct loom_gguf_value *loom_gguf_find(const struct loom_gguf *g, const ch
 	return i < 0 ? NULL : &g->values[i];
 }
 
-static bool is_signed(enum loom_gguf_type t)
-{
-	return t == LOOM_GGUF_I8 || t == LOOM_GGUF_I16 || t == LOOM_GGUF_I32 || t == LOOM_GGUF_I64;
-}
-
 static bool is_unsigned(enum loom_gguf_type t)
 {
 	return t == LOOM_GGUF_U8 || t == LOOM_GGUF_U16 || t == LOOM_GGUF_U32 || t == LOOM_GGUF_U64;
@@ -416,9 +423,7 @@ static uint64_t element(const struct loom_gguf_value *v, uint64_t i)
 	uint64_t u = 0;
 	for (unsigned k = n; k-- > 0;)
 		u = u << 8 | p[k];
-	if (is_signed(v->elem_type) && n < 8 && u >> (8 * n - 1))
-		u |= ~(uint64_t)0 << (8 * n);
-	return u;
+	return is_signed(v->elem_type) ? (uint64_t)sign_extend(u, n) : u;
 }
 
 double loom_gguf_array_num(const struct loom_gguf_value *v, uint64_t i)

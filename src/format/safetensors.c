@@ -53,14 +53,8 @@ static enum loom_status read_shape(struct loom_tensor *t, const json_t *shape, c
 static enum loom_status read_entry(struct entry *e, const json_t *v, uint64_t data_bytes, const char *file, struct loom_err *err)
 {
 	struct loom_tensor *t = &e->tensor;
-	const char *key;
-	json_t *member;
 	if (!json_is_object(v))
 		return bad(err, file, t->name, "expected an object with dtype, shape, data_offsets");
-	json_object_foreach((json_t *)(uintptr_t)v, key, member) {
-		if (strcmp(key, "dtype") != 0 && strcmp(key, "shape") != 0 && strcmp(key, "data_offsets") != 0)
-			return loom_err_set(err, LOOM_E_MODEL, "%s: tensor %s: unknown key %.40s", file, t->name, key);
-	}
 	const char *dtype = json_string_value(json_object_get(v, "dtype"));
 	if (!dtype)
 		return bad(err, file, t->name, "dtype: expected a string");

@@ -52,7 +52,7 @@ static bool repo_char(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-/* "name" or "org/name", as the hub allows them; n bytes. */
+/* "name" or "org/name", as the hub allows them; n bytes. No "--": it stands for the slash in the cache's folder names. */
 static bool valid_repo(const char *id, size_t n)
 {
 	size_t slashes = 0;
@@ -64,7 +64,7 @@ static bool valid_repo(const char *id, size_t n)
 		bool edge = i == 0 || i + 1 == n || id[i - 1] == '/' || id[i + 1] == '/';
 		slashes += id[i] == '/';
 		if ((id[i] != '/' && !repo_char(id[i])) || ((id[i] == '.' || id[i] == '-' || id[i] == '/') && edge && id[i] != '/') ||
-			(id[i] == '/' && (i == 0 || i + 1 == n)) || (id[i] == '.' && i + 1 < n && id[i + 1] == '.')) {
+			(id[i] == '/' && (i == 0 || i + 1 == n)) || (i + 1 < n && id[i] == id[i + 1] && (id[i] == '.' || id[i] == '-'))) {
 			return false;
 		}
 	}
