@@ -1,188 +1,24 @@
 /* test_tokenizer.c: every folder of tests/tokenizers against what `tokenizers` said of it (cases.json, written
  * by tools/make-tokenizer-fixtures.py). Folders named on the command line are checked instead. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "bounds.h"
-#include "clock.h"
-#include "jsonx.h"
-#include "mem.h"
-#include "tokenizer.h"
+#include "tokenizers/check.h"
 
 static const char *const folders[] = { "gpt2", "roberta", "trimmed", "llama3", "added", "qwen2", "tekken", "gpt4o", "smollm",
 	"bert-uncased", "bert-cased", "bert-odd", "llama2", "metaspace", "affixes", "compat", "older-gpt2", "older-bert",
 	"older-bert-cased" };
 #define N_FOLDER (sizeof folders / sizeof folders[0])
 
-struct check {
-	const char *folder;
-	struct loom_tokenizer *t;
-	struct loom_encoding e;
-	const char *text;
-	int n_wrong;
-};
-
-static void wrong(struct check *c, const char *what, const json_t *expected, const char *found, size_t n_found)
-{
-	json_t *text = json_string_nocheck(c->text), *f = found ? json_stringn_nocheck(found, n_found) : NULL;
-	char *want = json_dumps(expected, JSON_ENCODE_ANY | JSON_COMPACT), *got = f ? json_dumps(f, JSON_ENCODE_ANY) : NULL;
-	char *of = json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-	if (c->n_wrong++ < 6)
-		print_message("%s: %s of %.300s\n  expected %.600s\n  found    %.600s\n", c->folder, what, of ? of : "?", want ? want : "?",
-			got ? got : "");
-	json_decref(text);
-	json_decref(f);
-	free(want);
-	free(got);
-	free(of);
-}
-
-static bool same_ids(const struct loom_encoding *e, const json_t *ids)
-{
-	bool same = json_array_size(ids) == e->n;
-	for (size_t i = 0; same && i < e->n; i++)
-		same = json_integer_value(json_array_get(ids, i)) == e->ids[i];
-	return same;
-}
-
-static void check_ids(struct check *c, const char *what, const json_t *ids)
-{
-	char found[600] = "";
-	size_t n = 0;
-	if (same_ids(&c->e, ids))
-		return;
-	for (size_t i = 0; i < c->e.n && n < 560; i++)
-		n += (size_t)snprintf(found + n, sizeof found - n, "%d,", c->e.ids[i]);
-	wrong(c, what, ids, found, n);
-}
-
-static void check_offsets(struct check *c, const char *what, const json_t *offsets)
-{
-	bool same = json_array_size(offsets) == c->e.n;
-	char found[600] = "";
-	size_t n = 0;
-	for (size_t i = 0; same && i < c->e.n; i++) {
-		const json_t *o = json_array_get(offsets, i);
-		same = json_integer_value(json_array_get(o, 0)) == c->e.start[i] && json_integer_value(json_array_get(o, 1)) == c->e.end[i];
-	}
-	for (size_t i = 0; !same && i < c->e.n && n < 560; i++)
-		n += (size_t)snprintf(found + n, sizeof found - n, "[%u,%u],", c->e.start[i], c->e.end[i]);
-	if (!same)
-		wrong(c, what, offsets, found, n);
-}
-
-static void check_decoded(struct check *c, const char *what, const json_t *want, const int32_t *ids, size_t n, bool skip)
-{
-	struct loom_decode_stream s;
-	struct loom_buf whole, parts;
-	struct loom_err err;
-	loom_buf_init(&whole, SIZE_MAX / 2);
-	loom_buf_init(&parts, SIZE_MAX / 2);
-	assert_int_equal(loom_tokenizer_decode(c->t, ids, n, skip, &whole, &err), LOOM_OK);
-	loom_decode_stream_init(&s, c->t, skip);
-	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(loom_decode_stream_push(&s, ids[i], &parts, &err), LOOM_OK);
-		assert_true(loom_buf_append(&parts, "", 0));
-	}
-	assert_int_equal(loom_decode_stream_flush(&s, &parts, &err), LOOM_OK);
-	loom_decode_stream_release(&s);
-	if (whole.len != json_string_length(want) || (whole.len && memcmp(whole.data, json_string_value(want), whole.len) != 0))
-		wrong(c, what, want, whole.len ? whole.data : "", whole.len);
-	if (parts.len != whole.len || (whole.len && memcmp(parts.data, whole.data, whole.len) != 0))
-		wrong(c, "streamed", want, parts.len ? parts.data : "", parts.len);
-	loom_buf_release(&whole);
-	loom_buf_release(&parts);
-}
-
-static void check_case(struct check *c, const json_t *spec)
-{
-	const json_t *text = json_object_get(spec, "text"), *plain = json_object_get(spec, "plain"), *v;
-	struct loom_err err;
-	size_t n = json_string_length(text), k;
-	c->text = json_string_value(text);
-	assert_int_equal(loom_tokenizer_encode(c->t, c->text, n, true, &c->e, &err), LOOM_OK);
-	check_ids(c, "ids", json_object_get(spec, "ids"));
-	check_offsets(c, "offsets", json_object_get(spec, "offsets"));
-	json_array_foreach(json_object_get(spec, "special"), k, v)
-		if (k < c->e.n && c->e.special[k] != json_integer_value(v)) {
-			wrong(c, "special_tokens_mask", json_object_get(spec, "special"), NULL, 0);
-			break;
-		}
-	check_decoded(c, "decoded", json_object_get(spec, "decoded"), c->e.ids, c->e.n, false);
-	check_decoded(c, "decoded_skip", json_object_get(spec, "decoded_skip"), c->e.ids, c->e.n, true);
-	assert_int_equal(loom_tokenizer_encode(c->t, c->text, n, false, &c->e, &err), LOOM_OK);
-	check_ids(c, "plain ids", plain ? plain : json_object_get(spec, "ids"));
-	if (json_object_get(spec, "plain_offsets"))
-		check_offsets(c, "plain offsets", json_object_get(spec, "plain_offsets"));
-}
-
-static void check_cut(struct check *c, const json_t *spec)
-{
-	const json_t *text = json_object_get(spec, "text");
-	struct loom_err err;
-	bool truncated;
-	c->text = json_string_value(text);
-	assert_int_equal(loom_tokenizer_encode(c->t, c->text, json_string_length(text), true, &c->e, &err), LOOM_OK);
-	size_t max = (size_t)json_integer_value(json_object_get(spec, "max")), whole = c->e.n;
-	assert_int_equal(loom_tokenizer_encode_max(c->t, c->text, json_string_length(text), true, max, &c->e, &truncated, &err), LOOM_OK);
-	check_ids(c, "cut ids", json_object_get(spec, "ids"));
-	check_offsets(c, "cut offsets", json_object_get(spec, "offsets"));
-	assert_int_equal(truncated, whole > max);
-}
-
-static void check_decode(struct check *c, const json_t *spec)
-{
-	const json_t *ids = json_object_get(spec, "ids"), *v;
-	int32_t list[64];
-	size_t n = 0, k;
-	char name[600];
-	json_array_foreach(ids, k, v)
-		if (n < 64)
-			list[n++] = (int32_t)json_integer_value(v);
-	size_t at = 0;
-	for (k = 0; k < n; k++)
-		at += (size_t)snprintf(name + at, sizeof name - at, "%d ", list[k]);
-	c->text = name;
-	check_decoded(c, "decode", json_object_get(spec, "decoded"), list, n, false);
-	check_decoded(c, "decode_skip", json_object_get(spec, "decoded_skip"), list, n, true);
-}
-
 static void check_folder(void **state)
 {
-	struct check c = { .folder = *state };
+	const char *folder = *state;
 	char path[4096];
-	json_t *root, *v;
+	struct loom_tokenizer *t;
 	struct loom_err err;
-	size_t k;
-	if (strchr(c.folder, '/'))
-		snprintf(path, sizeof path, "%s", c.folder);
-	else
-		snprintf(path, sizeof path, LOOM_TEST_DIR "/tokenizers/%s", c.folder);
 	int64_t live = loom_mem_live();
-	if (loom_tokenizer_open(path, &c.t, &err))
-		fail_msg("%s: %s", c.folder, err.message);
-	strncat(path, "/cases.json", sizeof path - strlen(path) - 1);
-	assert_int_equal(loom_json_load(path, "cases.json", LOOM_MAX_TOKENIZER_BYTES, &root, &err), LOOM_OK);
-	loom_encoding_init(&c.e);
-	assert_int_equal(loom_tokenizer_n_added(c.t), json_integer_value(json_object_get(root, "n_added")));
-	json_array_foreach(json_object_get(root, "cases"), k, v)
-		check_case(&c, v);
-	json_array_foreach(json_object_get(root, "cuts"), k, v)
-		check_cut(&c, v);
-	json_array_foreach(json_object_get(root, "decodes"), k, v)
-		check_decode(&c, v);
-	json_decref(root);
-	loom_encoding_release(&c.e);
-	loom_tokenizer_free(c.t);
-	if (c.n_wrong)
-		fail_msg("%s: %d differences", c.folder, c.n_wrong);
+	check_path(path, sizeof path, folder, "");
+	if (loom_tokenizer_open(path, &t, &err))
+		fail_msg("%s: %s", folder, err.message);
+	check_all(folder, t);
+	loom_tokenizer_free(t);
 	assert_int_equal(loom_mem_live(), live);
 }
 
