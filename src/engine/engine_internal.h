@@ -72,6 +72,7 @@ struct loom_engine {
 	int n_held;                   /* pins and loads under way */
 	bool ending;
 	atomic_bool stopping;
+	atomic_bool warned;           /* that there is no such device */
 	pthread_t sweeper;
 	bool sweeping;
 };

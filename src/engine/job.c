@@ -82,6 +82,17 @@ static enum loom_status add_embedding(struct loom_job *j, struct loom_err *err)
 	return one_layer(j, s, q->layer, err);
 }
 
+static enum loom_status check_names(const struct loom_request *q, struct loom_err *err)
+{
+	for (size_t i = 0; i < q->n_capture; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(q->captures[i].name, q->captures[k].name) == 0)
+				return loom_err_param(err, LOOM_E_INVALID, "capture.name", "two captures are named "%s"", q->captures[i].name);
+		}
+	}
+	return LOOM_OK;
+}
+
 static enum loom_status list_captures(struct loom_job *j, struct loom_err *err)
 {
 	const struct loom_request *q = j->req;
@@ -93,8 +104,8 @@ static enum loom_status list_captures(struct loom_job *j, struct loom_err *err)
 	j->captures = loom_arena_alloc(&j->answer->arena, cap, sizeof *j->captures);
 	if (!j->specs || !j->groups || !j->captures)
 		return loom_err_nomem(err, "captures", cap * sizeof *j->specs);
-	enum loom_status st = LOOM_OK;
-	if (!generate)
+	enum loom_status st = check_names(q, err);
+	if (!st && !generate)
 		st = add_embedding(j, err);
 	if (!st && generate && q->return_hidden_states)
 		st = add_layers(j, LOOM_GROUP_HIDDEN, LOOM_SITE_HIDDEN, LOOM_SELECT_LAST_PREDICTOR, err);

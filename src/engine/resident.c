@@ -190,7 +190,7 @@ enum loom_status loom_resident_open(struct loom_engine *e, const struct loom_loa
 	r->load_seconds = (loom_clock_ms() - start) / 1000;
 	loom_log(LOOM_LOG_INFO, "loaded %s on %s in %.2f s: %.0f MiB of weights, %d KV pages", r->source.id, r->device, r->load_seconds,
 		(double)r->model_bytes / 0x1p20, (int)r->state_opts.n_page);
-	if (r->warning[0])
+	if (r->warning[0] && !atomic_exchange(&e->warned, true)) /* once is enough */
 		loom_log(LOOM_LOG_WARNING, "%s", r->warning);
 	*out = r;
 	return LOOM_OK;

@@ -1,44 +1,8 @@
-/* test_engine.c: from a request to an answer over the tiny models: which state is which, stops, limits, refusals, embeddings, many
- * callers at once, and an orderly end. Numbers against transformers are in test_parity.c. */
+/* test_engine.c: from a request to an answer over the tiny models: which state is which, stops, limits, refusals, embeddings, models.
+ * Many callers at once are in test_engine_many.c, numbers against transformers in test_parity.c. */
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
-#include "../tiny.h"
-#include "clock.h"
-
-#define MODEL "llama-gqa"
-#define TEXT "Hello, hidden states!"
-
-static struct loom_engine *engine;
-static struct loom_resident *llama, *bert;
-
-static int open_all(void **state)
-{
-	(void)state;
-	engine = tiny_engine(2, 0);
-	llama = tiny_open(engine, MODEL);
-	bert = tiny_open(engine, "bert");
-	return 0;
-}
-
-static int close_all(void **state)
-{
-	(void)state;
-	loom_engine_release(engine, llama);
-	loom_engine_release(engine, bert);
-	loom_engine_free(engine, 1000);
-	return 0;
-}
-
-static struct loom_request generate(const char *text, int64_t n)
-{
-	struct loom_request q = {.kind = LOOM_REQUEST_GENERATE, .text = text, .n_text = strlen(text), .max_tokens = n, .pooling = -1,
-		.normalize = -1, .layer = -1, .add_special_tokens = true};
-	loom_sampling_default(&q.sampling);
-	q.sampling.temperature = 0;
-	return q;
-}
+#include "../engine_case.h"
 
 static struct loom_request embed(const char *text)
 {
@@ -58,13 +22,6 @@ static void refused(struct loom_resident *r, const struct loom_request *q, enum 
 	assert_string_equal(err.param, param);
 	assert_true(err.message[0] != 0);
 	loom_answer_release(&a);
-}
-
-static struct loom_capture_spec all_states(void)
-{
-	struct loom_capture_spec s = {.name = "all", .site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_ALL,
-		.dtype = LOOM_F32};
-	return s;
 }
 
 /* ---- which state is which ---- */
@@ -258,6 +215,11 @@ static void test_refusals(void **state)
 	refused(llama, &q, LOOM_E_INVALID, "prompt");
 	q = generate(TEXT, 4);
 	refused(bert, &q, LOOM_E_INVALID, "model");
+	struct loom_capture_spec twice[2] = {all_states(), all_states()};
+	q = generate(TEXT, 4);
+	q.captures = twice;
+	q.n_capture = 2;
+	refused(llama, &q, LOOM_E_INVALID, "capture.name");
 	q = embed(TEXT);
 	q.prompt_name = "query";
 	refused(llama, &q, LOOM_E_INVALID, "prompt_name");
@@ -350,104 +312,6 @@ static void test_long_texts_are_cut_and_said_so(void **state)
 	refused(bert, &q, LOOM_E_INVALID, "text");
 }
 
-/* ---- many at once ---- */
-
-struct caller {
-	int seed;
-	struct loom_answer answer;
-};
-
-static void *call(void *ctx)
-{
-	struct caller *c = ctx;
-	struct loom_request q = generate(TEXT, 20 + c->seed % 7);
-	struct loom_capture_spec spec = all_states();
-	struct loom_err err;
-	q.sampling.temperature = 0.9;
-	q.sampling.has_seed = true;
-	q.sampling.seed = (uint64_t)c->seed;
-	q.captures = &spec;
-	q.n_capture = 1;
-	loom_answer_init(&c->answer);
-	return loom_engine_run(engine, llama, &q, &c->answer, &err) ? c : NULL;
-}
-
-static void test_callers_at_once_get_what_they_get_alone(void **state)
-{
-	static struct caller crowd[12], alone[12];
-	pthread_t threads[12];
-	(void)state;
-	for (int i = 0; i < 12; i++) {
-		crowd[i].seed = alone[i].seed = i;
-		assert_int_equal(pthread_create(&threads[i], NULL, call, &crowd[i]), 0);
-	}
-	for (int i = 0; i < 12; i++) {
-		void *failed = NULL;
-		pthread_join(threads[i], &failed);
-		assert_null(failed);
-	}
-	for (int i = 0; i < 12; i++) {
-		struct loom_answer *x = &crowd[i].answer, *y = &alone[i].answer;
-		assert_null(call(&alone[i]));
-		assert_int_equal(x->n_ids, y->n_ids);
-		assert_memory_equal(x->ids, y->ids, x->n_ids * sizeof *x->ids);
-		assert_int_equal(tiny_floats(&x->captures[0]), tiny_floats(&y->captures[0]));
-		assert_memory_equal(x->captures[0].data, y->captures[0].data, tiny_floats(&x->captures[0]) * sizeof(float));
-		loom_answer_release(x);
-		loom_answer_release(y);
-	}
-}
-
-static bool always(void *ctx)
-{
-	(void)ctx;
-	return true;
-}
-
-static void slow_token(void *ctx, int32_t id, const char *piece, size_t n)
-{
-	(void)ctx, (void)id, (void)piece, (void)n;
-	loom_sleep_ms(20);
-}
-
-/* Goes on for a while: sampled, with a seed that meets no end of sequence soon. */
-static struct loom_request slow(void)
-{
-	struct loom_request q = generate(TEXT, 200);
-	q.sampling.temperature = 1;
-	q.sampling.has_seed = true;
-	q.sampling.seed = 5;
-	q.on_token = slow_token;
-	return q;
-}
-
-static void test_a_client_that_left_stops_the_work(void **state)
-{
-	struct loom_request q = slow();
-	struct loom_answer a;
-	struct loom_err err;
-	(void)state;
-	q.cancelled = always;
-	loom_answer_init(&a);
-	assert_int_equal(loom_engine_run(engine, llama, &q, &a, &err), LOOM_E_CANCELLED);
-	loom_answer_release(&a);
-}
-
-static void test_a_bad_item_is_named(void **state)
-{
-	struct loom_request q[3] = {generate(TEXT, 2), generate("", 2), generate(TEXT, 2)};
-	struct loom_answer a[3];
-	struct loom_err err;
-	size_t bad = 0;
-	(void)state;
-	for (int i = 0; i < 3; i++)
-		loom_answer_init(&a[i]);
-	assert_int_equal(loom_engine_run_many(engine, llama, q, 3, a, &bad, &err), LOOM_E_INVALID);
-	assert_int_equal(bad, 1);
-	for (int i = 0; i < 3; i++)
-		loom_answer_release(&a[i]);
-}
-
 /* ---- models ---- */
 
 static void test_model_info(void **state)
@@ -494,35 +358,6 @@ static void test_models_that_do_not_fit_or_do_not_exist(void **state)
 	loom_engine_free(e, 100);
 }
 
-static struct loom_engine *ending;
-
-static void *run_long(void *ctx)
-{
-	struct loom_resident *r = ctx;
-	struct loom_request q = slow();
-	struct loom_answer a;
-	struct loom_err err;
-	loom_answer_init(&a);
-	enum loom_status st = loom_engine_run(ending, r, &q, &a, &err);
-	loom_answer_release(&a);
-	loom_engine_release(ending, r);
-	return st == LOOM_E_UNAVAILABLE ? NULL : ctx;
-}
-
-static void test_the_end_stops_what_runs(void **state)
-{
-	pthread_t thread;
-	void *wrong = NULL;
-	(void)state;
-	ending = tiny_engine(1, 0);
-	struct loom_resident *r = tiny_open(ending, MODEL);
-	assert_int_equal(pthread_create(&thread, NULL, run_long, r), 0);
-	loom_sleep_ms(30);
-	loom_engine_free(ending, 20);
-	pthread_join(thread, &wrong);
-	assert_null(wrong);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,12 +370,8 @@ int main(void)
 		cmocka_unit_test(test_estimates_refuse_before_any_work),
 		cmocka_unit_test(test_embeddings_pool_the_rows),
 		cmocka_unit_test(test_long_texts_are_cut_and_said_so),
-		cmocka_unit_test(test_callers_at_once_get_what_they_get_alone),
-		cmocka_unit_test(test_a_client_that_left_stops_the_work),
-		cmocka_unit_test(test_a_bad_item_is_named),
 		cmocka_unit_test(test_model_info),
 		cmocka_unit_test(test_models_that_do_not_fit_or_do_not_exist),
-		cmocka_unit_test(test_the_end_stops_what_runs),
 	};
 	loom_json_setup();
 	return cmocka_run_group_tests(tests, open_all, close_all);
