@@ -1,0 +1,66 @@
+/* cli.h: the subcommands of the loom program. main.c holds the table; each cmd_*.c holds one or two of them. Only this folder prints. */
+#ifndef LOOM_CLI_H
+#define LOOM_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine.h"
+#include "err.h"
+
+enum { LOOM_EXIT_OK, LOOM_EXIT_FAILED, LOOM_EXIT_USAGE };
+
+/* argv[0] is the subcommand's own name. */
+int loom_cmd_serve(int argc, char **argv);
+int loom_cmd_generate(int argc, char **argv);
+int loom_cmd_embed(int argc, char **argv);
+int loom_cmd_tokenize(int argc, char **argv);
+int loom_cmd_detokenize(int argc, char **argv);
+int loom_cmd_plan(int argc, char **argv);
+int loom_cmd_probe(int argc, char **argv);
+int loom_cmd_bench(int argc, char **argv);
+
+/* ---- options: one table a command ---- */
+enum loom_opt_kind { LOOM_OPT_FLAG, LOOM_OPT_STRING, LOOM_OPT_INT, LOOM_OPT_NUMBER, LOOM_OPT_LIST };
+struct loom_opt_list {
+	const char *v[32];
+	size_t n;
+};
+struct loom_opt {
+	const char *name;      /* "--port" */
+	char letter;           /* 'p', 0 none */
+	enum loom_opt_kind kind;
+	void *out;             /* bool, const char *, int64_t, double, struct loom_opt_list */
+	double min, max;       /* INT and NUMBER */
+	const char *env;       /* read before the flags; names separated by spaces, the first that is set wins; NULL none */
+	const char *arg;       /* what stands for the value in --help */
+	const char *help;
+};
+/* Reads environment and flags into the table's targets. Words that are no option go to rest (at most n_rest, with `what` naming them in messages). --help prints
+ * the usage and the table. Returns -1 to go on, else the exit status. opts ends with a NULL name. */
+int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char **rest, size_t n_rest, size_t *n_found);
+
+/* "loom: message" on stderr; returns LOOM_EXIT_FAILED. */
+int loom_fail(const struct loom_err *err);
+int loom_fail_usage(const char *fmt, ...) LOOM_PRINTF(1, 2);
+
+/* Options that every command which runs a model has. */
+struct loom_run_options {
+	const char *device, *dtype, *cache_dir, *log_level;
+	int64_t threads;
+	double memory_fraction;
+};
+void loom_run_options_default(struct loom_run_options *o);
+#define LOOM_RUN_OPTIONS(o) \
+	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "LOOM_DEFAULT_DEVICE LOOM_GPU__DEFAULT_DEVICE", "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
+	{"--threads", 0, LOOM_OPT_INT, &(o).threads, 0, 256, "LOOM_THREADS", "N", "compute threads (default: physical cores)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
+	{"--memory-fraction", 0, LOOM_OPT_NUMBER, &(o).memory_fraction, 0.01, 1, "LOOM_MEMORY_FRACTION LOOM_GPU__MEMORY_FRACTION", "X", "share of free memory to use (default 0.9)"}, \
+	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, "LOOM_LOGGING__LEVEL", "LEVEL", "debug, info, warning or error"}
+/* Into engine options; false after a message when a value is not one of those allowed. */
+bool loom_run_options_apply(const struct loom_run_options *o, struct loom_engine_opts *e);
+/* An engine with one model acquired. On failure prints the message, leaves both NULL and returns the exit status; 0 when all went well. */
+int loom_open_one(const struct loom_run_options *o, const char *model, struct loom_engine **e, struct loom_resident **r);
+void loom_close_one(struct loom_engine *e, struct loom_resident *r);
+
+#endif
