@@ -87,7 +87,7 @@ static enum loom_status check_names(const struct loom_request *q, struct loom_er
 	for (size_t i = 0; i < q->n_capture; i++) {
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(q->captures[i].name, q->captures[k].name) == 0)
-				return loom_err_param(err, LOOM_E_INVALID, "capture.name", "two captures are named "%s"", q->captures[i].name);
+				return loom_err_param(err, LOOM_E_INVALID, "capture.name", "two captures are named \"%s\"", q->captures[i].name);
 		}
 	}
 	return LOOM_OK;
