@@ -244,8 +244,11 @@ void loom_runner_step(struct loom_runner *r)
 	struct loom_batch b = {.n_tok = r->n_tok, .n_seq = r->n_span, .n_out = r->n_out, .ids = r->ids, .pos = r->pos, .seqs = r->batch,
 		.out_rows = r->out_rows};
 	enum loom_status st = list_copies(r, &err);
-	if (!st)
+	if (!st) {
+		loom_mem_forbid(true); /* in debug builds an allocation inside exec is a fault */
 		st = r->backend->exec(r->state, &b, r->copies.v, r->copies.n, &logits, &err);
+		loom_mem_forbid(false);
+	}
 	if (!st && r->n_out > 0 && r->plan->n_logit > 0 && !logits)
 		st = loom_err_set(&err, LOOM_E_INTERNAL, "backend %s gave no logits", r->backend->name);
 	for (int32_t i = 0; i < r->n_span; i++) {
