@@ -10,9 +10,19 @@
 #include "mem.h"
 #include "str.h"
 
+static _Thread_local bool starved; /* jansson was refused memory: it does not always say so itself */
+
+static void *json_memory(size_t n)
+{
+	void *p = loom_malloc(n);
+	if (!p)
+		starved = true;
+	return p;
+}
+
 void loom_json_setup(void)
 {
-	json_set_alloc_funcs(loom_malloc, loom_free);
+	json_set_alloc_funcs(json_memory, loom_free);
 }
 
 /* Deepest nesting of brackets outside strings; jansson's own limit is far above ours. */
@@ -50,10 +60,11 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 	int depth = depth_of(text, n);
 	if (depth > LOOM_MAX_JSON_DEPTH)
 		return loom_err_set(err, bad, "%s%sJSON nested %d deep; at most %d", where, sep, depth, LOOM_MAX_JSON_DEPTH);
+	starved = false;
 	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 	if (*out)
 		return LOOM_OK;
-	if (json_error_code(&e) == json_error_out_of_memory)
+	if (starved || json_error_code(&e) == json_error_out_of_memory)
 		return loom_err_nomem(err, *where ? where : "JSON", n);
 	return loom_err_set(err, bad, "%s%snot valid JSON: %s (line %d, column %d)", where, sep, e.text, e.line, e.column);
 }
