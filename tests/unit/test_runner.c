@@ -115,7 +115,7 @@ static const struct loom_backend backend = {.name = "fake", .exec = fake_exec};
 
 /* ---- a bench of sequences ---- */
 
-#define MAX_CAPTURE 8
+#define MAX_CAPTURE 9
 struct item {
 	struct loom_seq seq;
 	struct loom_capture captures[MAX_CAPTURE];
@@ -219,6 +219,8 @@ static const struct loom_capture_spec specs[] = {
 	{.site = LOOM_SITE_ATTN_PROBS, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_LAST_PREDICTOR},
 	{.site = LOOM_SITE_ATTN_PROBS, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_ALL},
 	{.site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_PREDICTORS},
+	{.site = LOOM_SITE_LOGITS, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_LAST},
+	{.site = LOOM_SITE_LOGITS, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_LAST_PREDICTOR},
 };
 
 /* ---- tests ---- */
@@ -233,7 +235,7 @@ static void test_any_packing_gives_the_same(void **state_)
 		static struct item items[6];
 		setup(true, steps[round], steps[round] < outs[round] ? steps[round] : outs[round]);
 		for (size_t i = 0; i < 6; i++) {
-			item_init(&items[i], n_prompt[i], n_new[i], specs, 7, (uint32_t)i);
+			item_init(&items[i], n_prompt[i], n_new[i], specs, 9, (uint32_t)i);
 			assert_true(loom_runner_add(&runner, &items[i].seq));
 		}
 		run_all();
@@ -302,13 +304,13 @@ static void test_end_of_sequence(void **state_)
 	static struct item it, cut;
 	(void)state_;
 	setup(true, 64, 8);
-	item_init(&it, 5, 40, specs, 7, 11);
+	item_init(&it, 5, 40, specs, 9, 11);
 	assert_true(loom_runner_add(&runner, &it.seq));
 	run_all();
 	int32_t eos = it.seq.ids[5 + 7], n = 0;
 	while (it.seq.ids[5 + n] != eos)
 		n++;
-	item_init(&cut, 5, 40, specs, 7, 11);
+	item_init(&cut, 5, 40, specs, 9, 11);
 	cut.seq.eos = &eos;
 	cut.seq.n_eos = 1;
 	assert_true(loom_runner_add(&runner, &cut.seq));
