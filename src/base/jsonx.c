@@ -62,6 +62,13 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 		return loom_err_set(err, bad, "%s%sJSON nested %d deep; at most %d", where, sep, depth, LOOM_MAX_JSON_DEPTH);
 	starved = false;
 	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+	/* Integers beyond int64 (tokenizer_config.json's "no limit" is 1000000000000000019884624838656): all numbers as doubles. */
+	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
+		*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+	if (starved) { /* even a value that came back may lack a part */
+		json_decref(*out);
+		*out = NULL;
+	}
 	if (*out)
 		return LOOM_OK;
 	if (starved || json_error_code(&e) == json_error_out_of_memory)
@@ -119,18 +126,32 @@ static const json_t *member(const json_t *obj, const char *key)
 	return v && !json_is_null(v) ? v : NULL;
 }
 
+/* Integers, and reals that are one (1e3, or any number of a text with integers beyond int64). */
+static bool whole(const json_t *v, int64_t *out)
+{
+	double x = json_is_real(v) ? json_real_value(v) : NAN;
+	if (json_is_integer(v))
+		*out = json_integer_value(v);
+	else if (x >= -9007199254740992.0 && x <= 9007199254740992.0 && x == floor(x))
+		*out = (int64_t)x;
+	else
+		return false;
+	return true;
+}
+
 enum loom_status loom_json_int(const struct loom_json_ctx *c, const json_t *obj, const char *key, int64_t min, int64_t max,
 	int64_t *out, struct loom_err *err)
 {
 	const json_t *v = member(obj, key);
 	if (!v)
 		return LOOM_OK;
-	if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) {
+	int64_t n;
+	if (!whole(v, &n) || n < min || n > max) {
 		char expected[96];
 		snprintf(expected, sizeof expected, "an integer %lld..%lld", (long long)min, (long long)max);
 		return wrong(c, key, v, expected, err);
 	}
-	*out = json_integer_value(v);
+	*out = n;
 	return LOOM_OK;
 }
 
