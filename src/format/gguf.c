@@ -241,9 +241,11 @@ static void read_tensor(struct reader *r, struct loom_store *s, struct loom_tens
 		return;
 	}
 	size_t block = loom_dtype_block(t->dtype);
-	if ((uint64_t)t->shape[t->n_dim - 1] % block != 0 || !loom_dtype_bytes(t->dtype, t->n_elem, &t->bytes))
+	if ((uint64_t)t->shape[t->n_dim - 1] % block != 0)
 		r->rc = loom_err_set(r->err, LOOM_E_MODEL, "%s: tensor %s: rows of %lld elements are no multiple of %s's block of %zu", r->f->name,
 			t->name, (long long)t->shape[t->n_dim - 1], loom_dtype_name(t->dtype), block);
+	else if (!loom_dtype_bytes(t->dtype, t->n_elem, &t->bytes))
+		r->rc = loom_err_set(r->err, LOOM_E_MODEL, "%s: tensor %s: its size in bytes overflows", r->f->name, t->name);
 }
 
 /* Offsets follow each other, each padded to the alignment, and end inside the file. */
