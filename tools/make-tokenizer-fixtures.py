@@ -5,7 +5,7 @@
 
 Each folder holds a tokenizer (tokenizer.json, or the older files) and cases.json: for every text its ids and
 offsets with and without special tokens, the mask, the decoded text both ways, and cut to a few lengths.
---random adds N made-up texts (for checks by hand; the committed files have 40). --from writes only the cases
+--random adds N made-up texts (for checks by hand; the committed files have 36). --from writes only the cases
 of an existing file into OUT. Needs tokenizers and transformers; the committed files are of tokenizers 0.23.3."""
 import argparse
 import json
@@ -283,7 +283,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("out", nargs="?", default=pathlib.Path(__file__).resolve().parent.parent / "tests" / "tokenizers", type=pathlib.Path)
     p.add_argument("--only")
-    p.add_argument("--random", type=int, default=40)
+    p.add_argument("--random", type=int, default=36)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--from", dest="source")
     args = p.parse_args()
