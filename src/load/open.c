@@ -76,8 +76,8 @@ static enum loom_status tokenizer_limit(const char *dir, int64_t *out, struct lo
 		return rc;
 	}
 	v = json_object_get(root, "model_max_length");
-	if (json_is_integer(v) && json_integer_value(v) > 0 && json_integer_value(v) < LOOM_MAX_CONTEXT) {
-		*out = json_integer_value(v);
+	if (json_is_number(v) && json_number_value(v) >= 1 && json_number_value(v) < LOOM_MAX_CONTEXT) {
+		*out = (int64_t)json_number_value(v);
 	}
 	json_decref(root);
 	return LOOM_OK;
@@ -160,8 +160,8 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	if (limit > 0 && limit < o->max_seq) {
 		o->max_seq = limit;
 	}
-	if (o->st.present && o->st.max_seq_length > 0) {
-		o->max_seq = o->st.max_seq_length;
+	if (o->st.present && o->st.max_seq_length > 0) { /* its word counts, but the model has no more positions than it has */
+		o->max_seq = o->st.max_seq_length < o->model->cfg.n_ctx ? o->st.max_seq_length : o->model->cfg.n_ctx;
 	}
 	return LOOM_OK;
 }
