@@ -47,15 +47,17 @@ static void put_range(struct loom_buf *out, uint32_t first, uint32_t last)
 	loom_buf_printf(out, first == last ? "\\x{%x}" : "\\x{%x}-\\x{%x}", first, last);
 }
 
-/* The members of a class, without brackets. */
-static void put_members(struct loom_buf *out, enum loom_uc cls, bool negated)
+/* The members of a class, without brackets. Inside brackets Oniguruma's \w is without the No of Latin-1. */
+static void put_members(struct loom_buf *out, enum loom_uc cls, bool negated, bool inside)
 {
 	const struct loom_uc_class *c = &loom_uc_classes[cls];
+	bool no_latin1 = inside && cls == LOOM_UC_ONIG_W;
 	for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
 		if ((c->categories >> i & 1) != negated)
 			loom_buf_printf(out, "\\p{%s}", categories[i]);
 	for (size_t i = 0; !negated && i < c->set.n; i++)
-		put_range(out, c->set.r[i].first, c->set.r[i].last);
+		if (!no_latin1 || c->set.r[i].first > 0xFF)
+			put_range(out, c->set.r[i].first, c->set.r[i].last);
 }
 
 static void put_spaces(struct loom_buf *out, bool negated)
@@ -76,7 +78,7 @@ static void put_class(struct translation *t, enum loom_uc cls, bool negated, boo
 {
 	if (!inside)
 		loom_buf_puts(t->out, negated ? "[^" : "[");
-	put_members(t->out, cls, inside && negated);
+	put_members(t->out, cls, inside && negated, inside);
 	if (!inside)
 		loom_buf_putc(t->out, ']');
 }
@@ -120,6 +122,19 @@ static enum loom_status property(struct translation *t, bool negated, bool insid
 	return LOOM_OK;
 }
 
+/* \b and \B by Oniguruma's \w, which has the marks that PCRE2's lacks. */
+static void put_boundary(struct translation *t, bool negated)
+{
+	static const char *const parts[2][3] = { { "(?:(?<=", ")(?!", ")|(?<!" }, { "(?:(?<=", ")(?=", ")|(?<!" } };
+	for (int i = 0; i < 3; i++) {
+		loom_buf_puts(t->out, parts[negated][i]);
+		put_class(t, LOOM_UC_ONIG_W, false, false);
+	}
+	loom_buf_puts(t->out, negated ? ")(?!" : ")(?=");
+	put_class(t, LOOM_UC_ONIG_W, false, false);
+	loom_buf_puts(t->out, "))");
+}
+
 static enum loom_status escape(struct translation *t, bool inside)
 {
 	uint32_t cp;
@@ -140,6 +155,12 @@ static enum loom_status escape(struct translation *t, bool inside)
 		loom_buf_puts(t->out, inside ? "" : "[");
 		put_spaces(t->out, c == 'S');
 		loom_buf_puts(t->out, inside ? "" : "]");
+		return LOOM_OK;
+	case 'b': case 'B':
+		if (inside)
+			loom_buf_puts(t->out, c == 'b' ? "\\x08" : "B");
+		else
+			put_boundary(t, c == 'B');
 		return LOOM_OK;
 	case 'h':
 		loom_buf_puts(t->out, inside ? "0-9a-fA-F" : "[0-9a-fA-F]");
@@ -167,6 +188,44 @@ static enum loom_status escape(struct translation *t, bool inside)
 	}
 }
 
+/* [:name:] and [:^name:]; t->p stands at its '['. PCRE2 knows the names too, but some as other sets. */
+static enum loom_status posix_class(struct translation *t)
+{
+	static const struct {
+		const char *name, *yes, *no; /* NULL: not as simple as that */
+	} simple[] = { { "alpha", "\\p{Alphabetic}", "\\P{Alphabetic}" }, { "upper", "\\p{Uppercase}", "\\P{Uppercase}" },
+		{ "lower", "\\p{Lowercase}", "\\P{Lowercase}" }, { "cntrl", "\\p{Cc}", "\\P{Cc}" }, { "ascii", "\\x00-\\x7F", NULL },
+		{ "xdigit", "0-9A-Fa-f", NULL }, { "blank", "\\t\\p{Zs}", NULL } };
+	const char *close = memmem(t->p, (size_t)(t->end - t->p), ":]", 2), *name = t->p + 2;
+	if (!close)
+		return refuse(t, "an unfinished [:");
+	bool negated = name < close && *name == '^';
+	name += negated;
+	size_t n = name < close ? (size_t)(close - name) : 0;
+	t->p = close + 2;
+	for (size_t i = 0; i < sizeof simple / sizeof simple[0]; i++)
+		if (n == strlen(simple[i].name) && memcmp(name, simple[i].name, n) == 0 && (!negated || simple[i].no)) {
+			loom_buf_puts(t->out, negated ? simple[i].no : simple[i].yes);
+			return LOOM_OK;
+		}
+	if (n == 5 && memcmp(name, "space", 5) == 0) {
+		put_spaces(t->out, negated);
+	} else if (n == 5 && memcmp(name, "digit", 5) == 0) {
+		put_members(t->out, LOOM_UC_ONIG_ND, negated, true);
+	} else if (n == 4 && memcmp(name, "word", 4) == 0) {
+		put_members(t->out, LOOM_UC_ONIG_W, negated, true);
+	} else if (n == 5 && memcmp(name, "punct", 5) == 0 && !negated) {
+		put_members(t->out, LOOM_UC_ONIG_P, false, true);
+		put_members(t->out, LOOM_UC_ONIG_S, false, true);
+	} else if (n == 5 && memcmp(name, "alnum", 5) == 0 && !negated) {
+		loom_buf_puts(t->out, "\\p{Alphabetic}");
+		put_members(t->out, LOOM_UC_ONIG_ND, false, true);
+	} else {
+		return refuse(t, "a [:class:] of this name");
+	}
+	return LOOM_OK;
+}
+
 /* The inside of a class up to its ']'; t->p stands after '[' and '^'. Nested classes are unions. */
 static enum loom_status class_members(struct translation *t, int depth)
 {
@@ -184,11 +243,7 @@ static enum loom_status class_members(struct translation *t, int depth)
 		if (c == '\\') {
 			status = escape(t, true);
 		} else if (c == '[' && t->end - t->p > 1 && t->p[1] == ':') {
-			const char *close = memmem(t->p, (size_t)(t->end - t->p), ":]", 2);
-			if (!close)
-				return refuse(t, "an unfinished [:");
-			loom_buf_append(t->out, t->p, (size_t)(close + 2 - t->p));
-			t->p = close + 2;
+			status = posix_class(t);
 		} else if (c == '[') {
 			if (t->end - t->p > 1 && t->p[1] == '^')
 				return refuse(t, "a negated class inside a class");
