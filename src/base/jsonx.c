@@ -10,33 +10,77 @@
 #include "mem.h"
 #include "str.h"
 
-static _Thread_local bool starved; /* jansson was refused memory: it does not always say so itself */
+/* jansson 2.14's lexer does not look whether the buffer of its token could grow (lex_save), and then reads and writes past it. So a
+ * parse begins with a reserve for that buffer: when memory runs out, its requests (powers of two) come from there, everything else
+ * fails, which jansson handles, and the parse is an error whatever came of it. */
+static _Thread_local struct {
+	bool starved;
+	char *data;
+	size_t used, cap;
+} reserve;
 
 static void *json_memory(size_t n)
 {
 	void *p = loom_malloc(n);
-	if (!p)
-		starved = true;
+	if (p)
+		return p;
+	reserve.starved = true;
+	if (n < 32 || (n & (n - 1)) != 0 || n > reserve.cap - reserve.used)
+		return NULL;
+	p = reserve.data + reserve.used;
+	reserve.used += n;
 	return p;
+}
+
+static void json_release(void *p)
+{
+	bool ours = reserve.data && (uintptr_t)p - (uintptr_t)reserve.data < reserve.cap;
+	if (!ours)
+		loom_free(p);
 }
 
 void loom_json_setup(void)
 {
-	json_set_alloc_funcs(json_memory, loom_free);
+	json_set_alloc_funcs(json_memory, json_release);
 }
 
-/* Deepest nesting of brackets outside strings; jansson's own limit is far above ours. */
-static int depth_of(const char *text, size_t n)
+/* json_loadb with the reserve. token: the longest token's bytes. */
+static json_t *load_text(const char *text, size_t n, size_t token, json_error_t *e, bool *starved)
+{
+	memset(&reserve, 0, sizeof reserve);
+	memset(e, 0, sizeof *e);
+	*starved = false;
+	if (!loom_mul(token + 2, 4, &reserve.cap) || !loom_add(reserve.cap, 4096, &reserve.cap) ||
+		!(reserve.data = loom_malloc(reserve.cap))) {
+		*starved = true;
+		return NULL;
+	}
+	json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, e);
+	*starved = reserve.starved;
+	if (*starved) { /* even a value that came back may lack a part */
+		json_decref(v);
+		v = NULL;
+	}
+	loom_free(reserve.data);
+	memset(&reserve, 0, sizeof reserve);
+	return v;
+}
+
+/* Deepest nesting of brackets outside strings (jansson's own limit is far above ours), and the longest token. */
+static int depth_of(const char *text, size_t n, size_t *token)
 {
 	int depth = 0, deepest = 0;
 	bool in_string = false;
+	size_t start = 0; /* of the token, or of what may be one */
+	*token = 0;
 	for (size_t i = 0; i < n; i++) {
 		char c = text[i];
+		bool ends = true;
 		if (in_string) {
 			if (c == '\\')
 				i++;
-			else if (c == '"')
-				in_string = false;
+			ends = c == '"';
+			in_string = !ends;
 		} else if (c == '"') {
 			in_string = true;
 		} else if (c == '{' || c == '[') {
@@ -44,6 +88,12 @@ static int depth_of(const char *text, size_t n)
 				deepest = depth;
 		} else if (c == '}' || c == ']') {
 			depth--;
+		} else {
+			ends = c == ',' || c == ':' || c == ' ' || c == '\n' || c == '\t' || c == '\r';
+		}
+		if (ends || i + 1 >= n) {
+			*token = i + 1 - start > *token ? i + 1 - start : *token;
+			start = i;
 		}
 	}
 	return deepest;
@@ -57,21 +107,15 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 	size_t valid = loom_utf8_valid_prefix(text, n);
 	if (valid < n)
 		return loom_err_set(err, bad, "%s%sinvalid UTF-8 at byte %zu", where, sep, valid);
-	int depth = depth_of(text, n);
+	bool starved;
+	size_t token;
+	int depth = depth_of(text, n, &token);
 	if (depth > LOOM_MAX_JSON_DEPTH)
 		return loom_err_set(err, bad, "%s%sJSON nested %d deep; at most %d", where, sep, depth, LOOM_MAX_JSON_DEPTH);
-	starved = false;
-	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
-	/* Integers beyond int64 (tokenizer_config.json's "no limit" is 1000000000000000019884624838656): all numbers as doubles. */
-	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
-		*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-	if (starved) { /* even a value that came back may lack a part */
-		json_decref(*out);
-		*out = NULL;
-	}
+	*out = load_text(text, n, token, &e, &starved);
 	if (*out)
 		return LOOM_OK;
-	if (starved || json_error_code(&e) == json_error_out_of_memory)
+	if (starved)
 		return loom_err_nomem(err, *where ? where : "JSON", n);
 	return loom_err_set(err, bad, "%s%snot valid JSON: %s (line %d, column %d)", where, sep, e.text, e.line, e.column);
 }

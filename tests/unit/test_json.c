@@ -120,7 +120,7 @@ static void members_are_checked(void **state)
 /* Each allocation in turn fails: an error, and nothing leaks. */
 static void parsing_survives_every_failed_allocation(void **state)
 {
-	static const char text[] = "{\"a\":[1,2,{\"b\":\"cccccccccccccccccccccccc\"}],\"d\":1.5}";
+	static const char text[] = "{\"a\":[1,2,{\"b\":\"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\"}],\"d\":1.5}";
 	struct loom_err err;
 	(void)state;
 	for (int sticky = 0; sticky < 2; sticky++) {
