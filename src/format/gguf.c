@@ -447,7 +447,9 @@ double loom_gguf_array_num(const struct loom_gguf_value *v, uint64_t i)
 
 int64_t loom_gguf_array_int(const struct loom_gguf_value *v, uint64_t i)
 {
-	if (v->elem_type == LOOM_GGUF_F32 || v->elem_type == LOOM_GGUF_F64)
-		return (int64_t)loom_gguf_array_num(v, i);
+	if (v->elem_type == LOOM_GGUF_F32 || v->elem_type == LOOM_GGUF_F64) {
+		double x = loom_gguf_array_num(v, i);
+		return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : 0; /* NaN and what does not fit */
+	}
 	return (int64_t)element(v, i);
 }
