@@ -14,7 +14,7 @@
 
 #define N 20000
 
-static char keys[N][24];
+static char keys[N][40];
 
 static void a_table_holds_what_was_put(void **state)
 {
