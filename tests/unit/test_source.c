@@ -48,7 +48,7 @@ static int teardown(void **state)
 
 static void ids_are_found_in_the_cache(void **state)
 {
-	static const char *const found[] = {"org/name", "org/name@main", "org/name@pr/1", "org/name@" COMMIT};
+	static const char *const found[] = {"org/name", "org/name@main", "org/name@pr/1", ("org/name@" COMMIT)};
 	struct loom_source s;
 	struct loom_err err;
 	(void)state;
