@@ -150,12 +150,15 @@ static bool read_number(const char *path, const char *key, uint64_t *out)
 	return found;
 }
 
-/* limit - used of a cgroup, into *least when smaller. */
-static void cgroup(const char *limit_path, const char *used_path, uint64_t *least)
+/* limit - used of a cgroup, into *least when smaller. The file cache, which counts as used, is given back under pressure: a weight
+ * file that was just read would look like memory in use. */
+static void cgroup(const char *limit_path, const char *used_path, const char *stat_path, const char *cache, uint64_t *least)
 {
-	uint64_t limit, used;
+	uint64_t limit, used, cached = 0;
 	if (!read_number(limit_path, "", &limit) || !read_number(used_path, "", &used))
 		return;
+	if (read_number(stat_path, cache, &cached))
+		used -= cached < used ? cached : used;
 	uint64_t room = limit > used ? limit - used : 0;
 	if (room < *least)
 		*least = room;
@@ -166,8 +169,9 @@ uint64_t loom_mem_available(void)
 	uint64_t kib, least = UINT64_MAX;
 	if (read_number("/proc/meminfo", "MemAvailable:", &kib))
 		least = kib * 1024;
-	cgroup("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", &least);
-	cgroup("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes", &least);
+	cgroup("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file ", &least);
+	cgroup("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+		"/sys/fs/cgroup/memory/memory.stat", "total_inactive_file ", &least);
 	const char *env = getenv("LOOM_MEMORY_LIMIT_BYTES");
 	if (env) {
 		uint64_t v = strtoull(env, NULL, 10);

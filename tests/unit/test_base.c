@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -136,6 +137,9 @@ static void allocations_fail_when_told(void **state)
 	assert_int_equal(loom_mem_live(), before);
 	assert_true(loom_mem_available() > 0);
 	assert_true(loom_mem_resident() > 0);
+	assert_int_equal(setenv("LOOM_MEMORY_LIMIT_BYTES", "4096", 1), 0);
+	assert_int_equal(loom_mem_available(), 4096);
+	assert_int_equal(unsetenv("LOOM_MEMORY_LIMIT_BYTES"), 0);
 }
 
 static void an_arena_gives_aligned_zeroed_memory(void **state)
