@@ -63,6 +63,9 @@ def prepare(args):
         out[name] = base / f"{gguf.stem}-{name}"
         if not (out[name] / "model.safetensors").exists():
             m = tf.AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=dtype)
+            m.hf_quantizer = None  # dequantized already; else saving refuses
+            if hasattr(m.config, "quantization_config"):
+                del m.config.quantization_config
             m.save_pretrained(out[name])
             tf.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out[name])
     return out
@@ -196,7 +199,9 @@ def loom_all(args, table, folders):
         table.add(f"decode, {name}", "loom", b["decode"]["tokens_per_second"], "tokens/s")
         if name == "float32":
             table.add("all hidden states of 512, overhead", "loom", b["capture"]["overhead_percent"], "%")
-    b = loom_bench(args, args.encoder)
+    lines = Path.home() / ".cache/loom/bench/texts.txt"
+    lines.write_text("\n".join(texts(128)))
+    b = loom_bench(args, args.encoder, "--texts", str(lines))
     table.add("embed 128 texts of mixed length", "loom", b["embed"]["texts_per_second"], "texts/s")
     table.add("embed one short text", "loom", b["embed"]["one_short_ms"], "ms")
 

@@ -1,0 +1,317 @@
+/* api_models.c: /models, /models/{id}, /models/load, and GET /health. */
+#include <string.h>
+#include <unistd.h>
+
+#include "exchange.h"
+#include "json_out.h"
+#include "jsonx.h"
+#include "loom_backend.h"
+#include "request_parse.h"
+#include "str.h"
+#include "threads.h"
+
+static const struct loom_json_ctx ctx = {"", LOOM_E_INVALID};
+
+static void named(struct loom_json_out *j, const char *key, const char *value)
+{
+	loom_json_key(j, key);
+	loom_json_put_str(j, value);
+}
+
+static void integer(struct loom_json_out *j, const char *key, int64_t value)
+{
+	loom_json_key(j, key);
+	loom_json_put_int(j, value);
+}
+
+static void number(struct loom_json_out *j, const char *key, double value)
+{
+	loom_json_key(j, key);
+	loom_json_put_num(j, value);
+}
+
+/* The members that every answer about a model has; the object stays open. */
+static void put_info(struct loom_json_out *j, const struct loom_model_info *i)
+{
+	named(j, "model_id", i->id);
+	if (i->loading) {
+		named(j, "state", "loading");
+		return;
+	}
+	named(j, "state", "ready");
+	named(j, "device", i->device);
+	named(j, "dtype", i->dtype);
+	integer(j, "hidden_size", i->n_embd);
+	integer(j, "num_layers", i->n_layer);
+	named(j, "loader_type", i->loader);
+	named(j, "quantization", i->quantization[0] ? i->quantization : NULL);
+	number(j, "idle_seconds", i->idle_seconds);
+	loom_json_key(j, "auto_unload_in");
+	if (i->auto_unload_in < 0) {
+		loom_json_put_null(j);
+	} else {
+		loom_json_put_num(j, i->auto_unload_in);
+	}
+	integer(j, "context_length", i->n_ctx);
+	integer(j, "vocab_size", i->n_vocab);
+	integer(j, "memory_bytes", (int64_t)i->memory_bytes);
+	named(j, "architecture", i->architecture);
+	integer(j, "in_flight", i->in_flight);
+	named(j, "compute", i->compute);
+	if (i->warning[0]) {
+		named(j, "warning", i->warning);
+	}
+}
+
+static void each(void *arg, const struct loom_model_info *i)
+{
+	struct loom_json_out *j = arg;
+
+	loom_json_open(j, '{');
+	put_info(j, i);
+	loom_json_close(j, '}');
+}
+
+static enum loom_status done(struct loom_exchange *x, struct loom_err *err)
+{
+	return x->body.head.failed ? loom_err_nomem(err, "answer", x->body.head.len) : LOOM_OK;
+}
+
+enum loom_status loom_api_models(struct loom_exchange *x, struct loom_err *err)
+{
+	struct loom_engine_opts o;
+	struct loom_json_out j;
+
+	loom_engine_opts_get(x->engine, &o);
+	loom_json_out_init(&j, &x->body.head);
+	loom_json_open(&j, '{');
+	loom_json_key(&j, "loaded_models");
+	loom_json_open(&j, '[');
+	loom_engine_each(x->engine, each, &j);
+	loom_json_close(&j, ']');
+	integer(&j, "max_models", o.max_models);
+	number(&j, "auto_unload_minutes", o.auto_unload_minutes);
+	loom_json_close(&j, '}');
+	return done(x, err);
+}
+
+struct search {
+	const char *id;
+	bool found, ready;
+};
+
+static void look(void *arg, const struct loom_model_info *i)
+{
+	struct search *s = arg;
+
+	if (strcmp(i->id, s->id) == 0) {
+		s->found = true;
+		s->ready = !i->loading;
+	}
+}
+
+/* The id as it is, else with "--" read as "/". */
+static bool find_loaded(struct loom_engine *e, const char *id, char *out, size_t cap)
+{
+	struct search s = {out, false, false};
+	size_t n = 0;
+
+	(void)loom_str_copy(out, cap, id);
+	loom_engine_each(e, look, &s);
+	if (s.found) {
+		return s.ready;
+	}
+	for (const char *p = id; *p && n + 1 < cap; p++) {
+		if (p[0] == '-' && p[1] == '-') {
+			out[n++] = '/';
+			p++;
+		} else {
+			out[n++] = *p;
+		}
+	}
+	out[n] = '\0';
+	loom_engine_each(e, look, &s);
+	return s.ready;
+}
+
+static void put_sites(struct loom_json_out *j, const struct loom_resident *r)
+{
+	loom_json_key(j, "sites");
+	loom_json_open(j, '{');
+	for (int s = 0; s < LOOM_N_SITE; s++) {
+		struct loom_site_info info;
+		loom_resident_site(r, (enum loom_site)s, &info);
+		if (!info.present) {
+			continue;
+		}
+		loom_json_key(j, loom_site_name((enum loom_site)s));
+		loom_json_open(j, '{');
+		loom_json_key(j, "width");
+		if (info.width > 0) {
+			loom_json_put_int(j, info.width);
+		} else {
+			loom_json_put_str(j, "heads x keys");
+		}
+		loom_json_key(j, "layers");
+		if (info.n_layer == 0) {
+			loom_json_put_null(j);
+		} else {
+			loom_json_open(j, '[');
+			loom_json_put_int(j, 0);
+			loom_json_put_int(j, info.n_layer - 1);
+			loom_json_close(j, ']');
+		}
+		loom_json_close(j, '}');
+	}
+	loom_json_close(j, '}');
+}
+
+enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
+{
+	struct loom_model_info info;
+	struct loom_resident *r = NULL;
+	struct loom_json_out j;
+	char id[512];
+	enum loom_status rc;
+
+	if (!find_loaded(x->engine, x->rest, id, sizeof(id))) {
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" is not loaded", x->rest);
+	}
+	struct loom_load_spec spec = {.id = id, .loader = -1};
+	rc = loom_engine_acquire(x->engine, &spec, &r, err);
+	if (rc) {
+		return rc;
+	}
+	loom_resident_info(r, &info);
+	info.in_flight -= info.in_flight > 0; /* this request itself is none */
+	loom_json_out_init(&j, &x->body.head);
+	loom_json_open(&j, '{');
+	put_info(&j, &info);
+	put_sites(&j, r);
+	loom_json_close(&j, '}');
+	loom_engine_release(x->engine, r);
+	return done(x, err);
+}
+
+enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *err)
+{
+	static const char *const fields[] = {"model", "device", "dtype", "loader", "quantization", NULL};
+	struct loom_load_spec spec = {.loader = -1};
+	struct loom_resident *r = NULL;
+	struct loom_model_info info;
+	struct loom_json_out j;
+	const char *dtype = NULL, *loader = NULL;
+	json_t *root = NULL;
+	enum loom_status rc = loom_exchange_json(x, &root, err);
+
+	rc = rc ? rc : loom_check_fields(root, fields, err);
+	rc = rc ? rc : loom_need_string(root, "model", &spec.id, NULL, err);
+	rc = rc ? rc : loom_json_str(&ctx, root, "device", &spec.device, err);
+	rc = rc ? rc : loom_json_str(&ctx, root, "dtype", &dtype, err);
+	rc = rc ? rc : loom_json_str(&ctx, root, "loader", &loader, err);
+	rc = rc ? rc : loom_check_quantization(root, err);
+	if (rc == LOOM_OK && dtype && strcmp(dtype, "auto") != 0) {
+		spec.dtype = loom_dtype_from_torch(dtype);
+		if (spec.dtype != LOOM_F32 && spec.dtype != LOOM_F16 && spec.dtype != LOOM_BF16) {
+			rc = loom_err_param(err, LOOM_E_INVALID, "dtype", "dtype: expected auto, float32, float16 or bfloat16, found \"%.40s\"", dtype);
+		}
+	}
+	if (rc == LOOM_OK && loader && strcmp(loader, "auto") != 0 && (spec.loader = loom_loader_parse(loader)) < 0) {
+		rc = loom_err_param(err, LOOM_E_INVALID, "loader", "loader: expected transformers, sentence_transformers, custom or gguf, found "
+			"\"%.40s\"", loader);
+	}
+	rc = rc ? rc : loom_engine_acquire(x->engine, &spec, &r, err);
+	if (rc == LOOM_OK) {
+		loom_resident_info(r, &info);
+		loom_json_out_init(&j, &x->body.head);
+		loom_json_open(&j, '{');
+		named(&j, "model_id", info.id);
+		named(&j, "device", info.device);
+		named(&j, "dtype", info.dtype);
+		integer(&j, "hidden_size", info.n_embd);
+		integer(&j, "num_layers", info.n_layer);
+		number(&j, "load_time_seconds", info.load_seconds);
+		named(&j, "loader_type", info.loader);
+		named(&j, "quantization", info.quantization[0] ? info.quantization : NULL);
+		if (info.warning[0]) {
+			named(&j, "warning", info.warning);
+		}
+		loom_json_close(&j, '}');
+		loom_engine_release(x->engine, r);
+		rc = done(x, err);
+	}
+	json_decref(root);
+	return rc;
+}
+
+enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err *err)
+{
+	struct loom_json_out j;
+	enum loom_status rc = loom_engine_unload(x->engine, x->rest, x->opts->drain_seconds * 1000, err);
+
+	if (rc) {
+		return rc;
+	}
+	loom_json_out_init(&j, &x->body.head);
+	loom_json_open(&j, '{');
+	named(&j, "status", "unloaded");
+	named(&j, "model_id", x->rest);
+	loom_json_close(&j, '}');
+	return done(x, err);
+}
+
+static void first_id(void *arg, const struct loom_model_info *i)
+{
+	char *out = arg;
+
+	if (!i->loading && !out[0]) {
+		(void)loom_str_copy(out, sizeof(i->id), i->id);
+	}
+}
+
+enum loom_status loom_api_health(struct loom_exchange *x, struct loom_err *err)
+{
+	struct loom_engine_opts o;
+	struct loom_json_out j;
+	char first[512] = "";
+	bool well = loom_engine_healthy(x->engine);
+
+	loom_engine_opts_get(x->engine, &o);
+	loom_engine_each(x->engine, first_id, first);
+	x->status = well ? 200 : 503;
+	loom_json_out_init(&j, &x->body.head);
+	loom_json_open(&j, '{');
+	named(&j, "status", well ? "healthy" : "unhealthy");
+	named(&j, "model_loaded", first[0] ? first : NULL);
+	loom_json_key(&j, "gpu_info");
+	loom_json_open(&j, '{');
+	loom_json_key(&j, "has_gpu");
+	loom_json_put_bool(&j, false);
+	named(&j, "default_device", o.device);
+	loom_json_key(&j, "allowed_devices");
+	loom_json_open(&j, '[');
+	loom_json_put_str(&j, "cpu");
+	loom_json_close(&j, ']');
+	number(&j, "memory_fraction", o.memory_fraction);
+	loom_json_key(&j, "gpus");
+	loom_json_open(&j, '[');
+	loom_json_close(&j, ']');
+	loom_json_close(&j, '}');
+	loom_json_key(&j, "config");
+	loom_json_open(&j, '{');
+	integer(&j, "max_loaded_models", o.max_models);
+	loom_json_key(&j, "default_layers");
+	loom_json_open(&j, '[');
+	loom_json_put_int(&j, -1);
+	loom_json_close(&j, ']');
+	loom_json_close(&j, '}');
+	loom_json_key(&j, "cpu_info");
+	loom_json_open(&j, '{');
+	integer(&j, "cores", loom_cpu_cores());
+	integer(&j, "threads", o.n_thread > 0 ? o.n_thread : loom_cpu_cores());
+	named(&j, "isa", loom_cpu_isa());
+	loom_json_close(&j, '}');
+	named(&j, "version", LOOM_VERSION);
+	loom_json_close(&j, '}');
+	return done(x, err);
+}

@@ -1,0 +1,66 @@
+/* exchange.h: one request and its answer, as the handlers see them: no libmicrohttpd here. */
+#ifndef LOOM_EXCHANGE_H
+#define LOOM_EXCHANGE_H
+
+#include <jansson.h>
+
+#include "body.h"
+#include "server.h"
+
+struct loom_exchange {
+	struct loom_engine *engine;
+	const struct loom_server_opts *opts;
+	const char *method, *path;  /* path without query, not decoded */
+	const char *rest;           /* what a route's '*' stands for, percent-decoded */
+	const char *data;           /* [n_data] the request's body */
+	size_t n_data;
+	bool strict;                /* refuse unknown fields */
+	/* true when the client has hung up */
+	bool (*gone)(void *ctx);
+	void *gone_ctx;
+	/* filled by the handler */
+	int status;                 /* 200 unless it says otherwise */
+	struct loom_body body;
+	struct loom_answer answer;  /* what the body may point into */
+};
+
+/* A handler fills x->body, or returns an error that becomes the error answer. */
+typedef enum loom_status (*loom_handler)(struct loom_exchange *x, struct loom_err *err);
+
+struct loom_route {
+	const char *method;
+	const char *path;           /* a last "*" takes the rest */
+	loom_handler handler;
+	bool has_body;
+	bool lenient;               /* unknown fields are ignored (/v1) */
+	const char *summary;
+};
+extern const struct loom_route loom_routes[]; /* up to a NULL method */
+/* LOOM_E_NOT_FOUND, or LOOM_E_METHOD with the methods that the path has in allow. HEAD finds GET. */
+enum loom_status loom_route_find(const char *method, const char *path, const struct loom_route **route, const char **rest, char *allow,
+	size_t cap, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* The body as JSON; LOOM_E_BAD_REQUEST when it is not. */
+enum loom_status loom_exchange_json(const struct loom_exchange *x, json_t **root, struct loom_err *err) LOOM_MUST_CHECK;
+
+enum loom_status loom_api_generate(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_embed(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_tokenize(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_detokenize(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_models(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_health(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* Shared with the command line: a request parsed from JSON run against a model, and its body. */
+struct loom_parsed;
+enum loom_status loom_answer_parsed(struct loom_engine *e, struct loom_resident *r, struct loom_parsed *p, struct loom_answer *a,
+	struct loom_body *b, struct loom_err *err) LOOM_MUST_CHECK;
+/* {"text", "add_special_tokens"} → ids …, and back; t is the model's tokenizer. Fields beside those and "model" (when with_model) are refused. */
+enum loom_status loom_tokenize_json(const struct loom_tokenizer *t, const json_t *root, bool with_model, struct loom_buf *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_detokenize_json(const struct loom_tokenizer *t, const json_t *root, bool with_model, struct loom_buf *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+
+#endif
