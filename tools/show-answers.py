@@ -26,7 +26,7 @@ def numbers(v):
 
 
 def curl(route, body):
-    print(f"\n$ curl {url}{route} -d '{json.dumps(body)}'")
+    print(f"\n$ curl {url}{route} --json '{json.dumps(body)}'")
 
 
 body = dict(model=decoder, prompt="The capital of France is", max_tokens=16, temperature=0, hidden_state_layers=[0, 15, -1])
@@ -50,6 +50,6 @@ print("\nNext:")
 print("  every layer at every position of a prompt, as one safetensors file:")
 body = dict(model=decoder, prompt="The capital of France is", max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
             capture=dict(layers="all", positions="all"))
-print(f"    curl {url}/generate -o states.safetensors -d '{json.dumps(body)}'")
+print(f"    curl {url}/generate -o states.safetensors --json '{json.dumps(body)}'")
 print(f"  what a model offers:  curl {url}/models/{urllib.request.quote(decoder, safe='')}")
 print(f"  the op list it runs:  build/loom plan {decoder}")

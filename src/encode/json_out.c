@@ -112,6 +112,11 @@ void loom_json_put_num(struct loom_json_out *j, double v)
 		loom_json_put_null(j);
 		return;
 	}
+	if (v == floor(v) && fabs(v) < 1e15) {
+		loom_json_raw(j);
+		(void)loom_buf_printf(j->b, "%.1f", v);
+		return;
+	}
 	for (int digits = 1; digits <= 17; digits++) {
 		(void)snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (strtod(text, NULL) == v) {

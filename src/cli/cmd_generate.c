@@ -1,0 +1,288 @@
+/* cmd_generate.c: loom generate and loom embed: the HTTP calls without a server. Flags become the JSON body that a client would send and
+ * go through the same parser, so the answers are the same, bit for bit. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "exchange.h"
+#include "jsonx.h"
+#include "request_parse.h"
+
+static int write_all(const char *path, const struct loom_body *b)
+{
+	FILE *f = path && strcmp(path, "-") != 0 ? fopen(path, "wb") : stdout;
+	int bad = 0;
+
+	if (!f) {
+		(void)fprintf(stderr, "loom: %s: %s\n", path, strerror(errno));
+		return LOOM_EXIT_FAILED;
+	}
+	bad |= fwrite(b->head.data, 1, b->head.len, f) != b->head.len;
+	for (size_t i = 0; i < b->n_part; i++) {
+		bad |= fwrite(b->parts[i].data, 1, b->parts[i].n, f) != b->parts[i].n;
+	}
+	if (f == stdout) {
+		bad |= b->n_part == 0 && fputc('\n', f) == EOF;
+		bad |= fflush(f) != 0;
+	} else {
+		bad |= fclose(f) != 0;
+	}
+	if (bad) {
+		(void)fprintf(stderr, "loom: %s: %s\n", path ? path : "standard output", strerror(errno));
+		return LOOM_EXIT_FAILED;
+	}
+	return LOOM_EXIT_OK;
+}
+
+/* Runs one body (taken) and writes the answer. */
+static int run_body(struct loom_engine *e, struct loom_resident *r, json_t *root, bool embed, const char *out)
+{
+	struct loom_parsed p;
+	struct loom_answer a;
+	struct loom_body b;
+	struct loom_err err = {0};
+	enum loom_status rc;
+	int status;
+
+	loom_parsed_init(&p);
+	loom_answer_init(&a);
+	loom_body_init(&b);
+	rc = (embed ? loom_parse_embed : loom_parse_generate)(&p, root, true, false, &err);
+	rc = rc ? rc : loom_answer_parsed(e, r, &p, &a, &b, &err);
+	status = rc ? loom_fail(&err) : write_all(out, &b);
+	loom_body_release(&b);
+	loom_answer_release(&a);
+	loom_parsed_release(&p);
+	return status;
+}
+
+/* A flag whose value is JSON ("[0, -1]", "\"all\"") or, when it is not JSON, a plain string (all). */
+static json_t *json_or_string(const char *text)
+{
+	json_t *v = NULL;
+
+	if (loom_json_parse(text, strlen(text), "", LOOM_E_INVALID, &v, NULL) == LOOM_OK) {
+		return v;
+	}
+	return json_string(text);
+}
+
+int loom_cmd_generate(int argc, char **argv)
+{
+	struct loom_run_options run;
+	struct loom_opt_list stops = {{NULL}, 0}, captures = {{NULL}, 0};
+	const char *model = NULL, *prompt = NULL, *ids = NULL, *layers = NULL, *format = NULL, *state_dtype = NULL, *out = NULL;
+	int64_t max_tokens = -1, top_k = -1, seed = INT64_MIN, logprobs = -1;
+	double temperature = -1, top_p = -1, min_p = -1, penalty = -1;
+	bool no_hidden = false, full = false, attention = false, tokens = false, dry = false, no_special = false;
+	struct loom_engine *e;
+	struct loom_resident *r;
+	struct loom_err err = {0};
+	size_t n;
+	int rc;
+
+	loom_run_options_default(&run);
+	const struct loom_opt opts[] = {
+		{"--prompt", 0, LOOM_OPT_STRING, &prompt, 0, 0, NULL, "TEXT", "the prompt"},
+		{"--prompt-ids", 0, LOOM_OPT_STRING, &ids, 0, 0, NULL, "JSON", "the prompt as a list of token ids"},
+		{"--max-tokens", 'n', LOOM_OPT_INT, &max_tokens, 0, 16777216, NULL, "N", "tokens to generate (default 256; 0 only runs the prompt)"},
+		{"--temperature", 0, LOOM_OPT_NUMBER, &temperature, 0, 2, NULL, "X", "0 is greedy (default 0.7)"},
+		{"--top-p", 0, LOOM_OPT_NUMBER, &top_p, 0, 1, NULL, "X", "default 0.9"},
+		{"--top-k", 0, LOOM_OPT_INT, &top_k, 0, 2147483647, NULL, "N", "default 0, off"},
+		{"--min-p", 0, LOOM_OPT_NUMBER, &min_p, 0, 1, NULL, "X", "default 0"},
+		{"--repetition-penalty", 0, LOOM_OPT_NUMBER, &penalty, 0, 100, NULL, "X", "default 1"},
+		{"--seed", 0, LOOM_OPT_INT, &seed, 0, 9e15, NULL, "N", "same seed, same text"},
+		{"--stop", 0, LOOM_OPT_LIST, &stops, 0, 0, NULL, "TEXT", "end the text here (may be given again)"},
+		{"--logprobs", 0, LOOM_OPT_INT, &logprobs, 0, 20, NULL, "N", "log probabilities of the best N"},
+		{"--layers", 0, LOOM_OPT_STRING, &layers, 0, 0, NULL, "JSON", "hidden_state_layers: [0, -1] or all (default [-1])"},
+		{"--capture", 0, LOOM_OPT_LIST, &captures, 0, 0, NULL, "JSON", "a capture object, e.g. '{\"layers\": \"all\", \"positions\": \"all\"}'"},
+		{"--format", 0, LOOM_OPT_STRING, &format, 0, 0, NULL, "NAME", "list, base64 or safetensors (default: safetensors with --out)"},
+		{"--state-dtype", 0, LOOM_OPT_STRING, &state_dtype, 0, 0, NULL, "TYPE", "float32, float16 or bfloat16 in binary formats"},
+		{"--no-hidden-states", 0, LOOM_OPT_FLAG, &no_hidden, 0, 0, NULL, NULL, "leave hidden_states out"},
+		{"--full-sequence", 0, LOOM_OPT_FLAG, &full, 0, 0, NULL, NULL, "sequence_hidden_states: a row for each generated token"},
+		{"--attention", 0, LOOM_OPT_FLAG, &attention, 0, 0, NULL, NULL, "attention_weights of the last row"},
+		{"--tokens", 0, LOOM_OPT_FLAG, &tokens, 0, 0, NULL, NULL, "say which token each position is"},
+		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &no_special, 0, 0, NULL, NULL, "don't add the tokenizer's special tokens"},
+		{"--dry-run", 0, LOOM_OPT_FLAG, &dry, 0, 0, NULL, NULL, "only estimate the answer's size"},
+		{"--out", 'o', LOOM_OPT_STRING, &out, 0, 0, NULL, "FILE", "write the answer here"},
+		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
+		LOOM_RUN_OPTIONS(run),
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+	};
+	rc = loom_options(argc, argv, opts, "loom generate MODEL --prompt TEXT [options]", &model, 1, &n);
+	if (rc >= 0) {
+		return rc;
+	}
+	if (n == 0 || (!prompt && !ids)) {
+		return loom_fail_usage("%s usage: loom generate MODEL --prompt TEXT [options]", n == 0 ? "which model?" : "which prompt?");
+	}
+	json_t *root = json_object();
+	(void)json_object_set_new(root, "prompt", ids ? json_or_string(ids) : json_string(prompt));
+	if (prompt && !ids && !json_object_get(root, "prompt")) {
+		json_decref(root);
+		return loom_fail_usage("--prompt: the text is not valid UTF-8");
+	}
+	const struct {
+		const char *key;
+		int64_t v;
+		bool set;
+	} ints[] = {{"max_tokens", max_tokens, max_tokens >= 0}, {"top_k", top_k, top_k >= 0}, {"seed", seed, seed != INT64_MIN},
+		{"logprobs", logprobs, logprobs >= 0}};
+	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
+		if (ints[i].set) {
+			(void)json_object_set_new(root, ints[i].key, json_integer(ints[i].v));
+		}
+	}
+	const struct {
+		const char *key;
+		double v;
+	} nums[] = {{"temperature", temperature}, {"top_p", top_p}, {"min_p", min_p}, {"repetition_penalty", penalty}};
+	for (size_t i = 0; i < sizeof(nums) / sizeof(nums[0]); i++) {
+		if (nums[i].v >= 0) {
+			(void)json_object_set_new(root, nums[i].key, json_real(nums[i].v));
+		}
+	}
+	const struct {
+		const char *key;
+		bool set, v;
+	} flags[] = {{"return_hidden_states", no_hidden, false}, {"return_full_sequence", full, true}, {"return_attention", attention, true},
+		{"return_tokens", tokens, true}, {"dry_run", dry, true}, {"add_special_tokens", no_special, false}};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].set) {
+			(void)json_object_set_new(root, flags[i].key, json_boolean(flags[i].v));
+		}
+	}
+	if (layers) {
+		(void)json_object_set_new(root, "hidden_state_layers", json_or_string(layers));
+	}
+	if (format || out) {
+		(void)json_object_set_new(root, "hidden_state_format", json_string(format ? format : "safetensors"));
+	}
+	if (state_dtype) {
+		(void)json_object_set_new(root, "hidden_state_dtype", json_string(state_dtype));
+	}
+	for (size_t i = 0; i < stops.n; i++) {
+		if (i == 0) {
+			(void)json_object_set_new(root, "stop", json_array());
+		}
+		(void)json_array_append_new(json_object_get(root, "stop"), json_string(stops.v[i]));
+	}
+	for (size_t i = 0; i < captures.n; i++) {
+		if (i == 0) {
+			(void)json_object_set_new(root, "capture", json_array());
+		}
+		json_t *c = NULL;
+		if (loom_json_parse(captures.v[i], strlen(captures.v[i]), "--capture", LOOM_E_INVALID, &c, &err)) {
+			json_decref(root);
+			(void)loom_fail(&err);
+			return LOOM_EXIT_USAGE;
+		}
+		(void)json_array_append_new(json_object_get(root, "capture"), c);
+	}
+	rc = loom_open_one(&run, model, &e, &r);
+	if (rc) {
+		json_decref(root);
+		return rc;
+	}
+	rc = run_body(e, r, root, false, out);
+	loom_close_one(e, r);
+	return rc;
+}
+
+/* One answer a line of the input. */
+static int embed_lines(struct loom_engine *e, struct loom_resident *r, FILE *in, const json_t *fields)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+	int rc = LOOM_EXIT_OK;
+
+	while (rc == LOOM_EXIT_OK && (n = getline(&line, &cap, in)) >= 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) {
+			n--;
+		}
+		json_t *root = json_copy((json_t *)(uintptr_t)fields), *text = json_stringn(line, (size_t)n);
+		if (!root || !text) {
+			json_decref(root);
+			json_decref(text);
+			(void)fprintf(stderr, "loom: a line is not valid UTF-8\n");
+			rc = LOOM_EXIT_FAILED;
+			break;
+		}
+		(void)json_object_set_new(root, "text", text);
+		rc = run_body(e, r, root, true, NULL);
+	}
+	free(line);
+	return rc;
+}
+
+int loom_cmd_embed(int argc, char **argv)
+{
+	struct loom_run_options run;
+	const char *words[2] = {NULL, NULL}, *pooling = NULL, *encoding = NULL, *prompt_name = NULL;
+	int64_t dimensions = 0, layer = INT64_MIN;
+	bool normalize = false, no_truncate = false;
+	struct loom_engine *e;
+	struct loom_resident *r;
+	FILE *in = stdin;
+	size_t n;
+	int rc;
+
+	loom_run_options_default(&run);
+	const struct loom_opt opts[] = {
+		{"--pooling", 0, LOOM_OPT_STRING, &pooling, 0, 0, NULL, "NAME", "last_token, mean, cls, max, … (default: the model's own)"},
+		{"--normalize", 0, LOOM_OPT_FLAG, &normalize, 0, 0, NULL, NULL, "unit length"},
+		{"--no-truncate", 0, LOOM_OPT_FLAG, &no_truncate, 0, 0, NULL, NULL, "fail on texts that are too long"},
+		{"--prompt-name", 0, LOOM_OPT_STRING, &prompt_name, 0, 0, NULL, "NAME", "one of the model's prompts to put before each text"},
+		{"--dimensions", 0, LOOM_OPT_INT, &dimensions, 1, 1 << 20, NULL, "N", "keep the first N"},
+		{"--layer", 0, LOOM_OPT_INT, &layer, -1025, 1024, NULL, "N", "index of hidden (default -1)"},
+		{"--encoding", 0, LOOM_OPT_STRING, &encoding, 0, 0, NULL, "NAME", "list or base64"},
+		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
+		LOOM_RUN_OPTIONS(run),
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+	};
+	rc = loom_options(argc, argv, opts, "loom embed MODEL [FILE|-] [options]", words, 2, &n);
+	if (rc >= 0) {
+		return rc;
+	}
+	if (n == 0) {
+		return loom_fail_usage("which model? usage: loom embed MODEL [FILE|-] [options]");
+	}
+	if (words[1] && strcmp(words[1], "-") != 0 && !(in = fopen(words[1], "rb"))) {
+		(void)fprintf(stderr, "loom: %s: %s\n", words[1], strerror(errno));
+		return LOOM_EXIT_FAILED;
+	}
+	json_t *fields = json_object();
+	const struct {
+		const char *key, *v;
+	} strings[] = {{"pooling", pooling}, {"prompt_name", prompt_name}, {"encoding", encoding}};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		if (strings[i].v) {
+			(void)json_object_set_new(fields, strings[i].key, json_string(strings[i].v));
+		}
+	}
+	if (normalize) {
+		(void)json_object_set_new(fields, "normalize", json_true());
+	}
+	if (no_truncate) {
+		(void)json_object_set_new(fields, "truncate", json_false());
+	}
+	if (dimensions > 0) {
+		(void)json_object_set_new(fields, "dimensions", json_integer(dimensions));
+	}
+	if (layer != INT64_MIN) {
+		(void)json_object_set_new(fields, "layer", json_integer(layer));
+	}
+	rc = loom_open_one(&run, words[0], &e, &r);
+	if (rc == LOOM_EXIT_OK) {
+		rc = embed_lines(e, r, in, fields);
+		loom_close_one(e, r);
+	}
+	json_decref(fields);
+	if (in != stdin) {
+		(void)fclose(in);
+	}
+	return rc;
+}

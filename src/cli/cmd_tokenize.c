@@ -1,0 +1,79 @@
+/* cmd_tokenize.c: loom tokenize and loom detokenize: one JSON object a line in, its answer a line out. Needs only the tokenizer's files. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "exchange.h"
+#include "jsonx.h"
+#include "source.h"
+
+typedef enum loom_status (*convert)(const struct loom_tokenizer *t, const json_t *root, bool with_model, struct loom_buf *out,
+	struct loom_err *err);
+
+static enum loom_status one_line(const struct loom_tokenizer *t, convert fn, const char *line, size_t n, struct loom_buf *out,
+	struct loom_err *err)
+{
+	json_t *root = NULL;
+	enum loom_status rc = loom_json_parse(line, n, "", LOOM_E_BAD_REQUEST, &root, err);
+
+	loom_buf_reset(out);
+	rc = rc ? rc : fn(t, root, false, out, err);
+	json_decref(root);
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *usage, convert fn)
+{
+	const char *cache_dir = NULL, *model = NULL;
+	const struct loom_opt opts[] = {
+		{"--cache-dir", 0, LOOM_OPT_STRING, &cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache"},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+	};
+	struct loom_source s;
+	struct loom_tokenizer *t = NULL;
+	struct loom_err err = {0};
+	struct loom_buf out;
+	char *line = NULL;
+	size_t cap = 0, words;
+	ssize_t n;
+	unsigned long number = 0;
+	int rc = loom_options(argc, argv, opts, usage, &model, 1, &words);
+
+	if (rc >= 0) {
+		return rc;
+	}
+	if (words == 0) {
+		return loom_fail_usage("which model? usage: %s", usage);
+	}
+	if (loom_source_find(model, cache_dir, true, &s, &err) || loom_source_tokenizer(&s, &t, &err)) {
+		return loom_fail(&err);
+	}
+	rc = LOOM_EXIT_OK;
+	loom_buf_init(&out, SIZE_MAX / 4);
+	while (rc == LOOM_EXIT_OK && (n = getline(&line, &cap, stdin)) >= 0) {
+		number++;
+		if (n == 0 || line[0] == '\n') {
+			continue;
+		}
+		if (one_line(t, fn, line, (size_t)n, &out, &err)) {
+			(void)loom_err_prefix(&err, "line %lu", number);
+			rc = loom_fail(&err);
+		} else if (fwrite(out.data, 1, out.len, stdout) != out.len || fputc('\n', stdout) == EOF) {
+			rc = LOOM_EXIT_FAILED;
+		}
+	}
+	free(line);
+	loom_buf_release(&out);
+	loom_tokenizer_free(t);
+	return fflush(stdout) ? LOOM_EXIT_FAILED : rc;
+}
+
+int loom_cmd_tokenize(int argc, char **argv)
+{
+	return run(argc, argv, "loom tokenize MODEL < lines of {\"text\": …}", loom_tokenize_json);
+}
+
+int loom_cmd_detokenize(int argc, char **argv)
+{
+	return run(argc, argv, "loom detokenize MODEL < lines of {\"ids\": […]}", loom_detokenize_json);
+}
