@@ -4,7 +4,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
+#include "buf.h"
 #include "engine.h"
 #include "err.h"
 
@@ -36,13 +38,17 @@ struct loom_opt {
 	const char *arg;       /* what stands for the value in --help */
 	const char *help;
 };
-/* Reads environment and flags into the table's targets. Words that are no option go to rest (at most n_rest, with `what` naming them in messages). --help prints
- * the usage and the table. Returns -1 to go on, else the exit status. opts ends with a NULL name. */
+/* Reads environment and flags into the table's targets. Words that are no option go to rest, at most n_rest of them. --help prints the
+ * usage and the table. Returns -1 to go on, else the exit status. opts ends with a NULL name. */
 int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char **rest, size_t n_rest, size_t *n_found);
 
 /* "loom: message" on stderr; returns LOOM_EXIT_FAILED. */
 int loom_fail(const struct loom_err *err);
 int loom_fail_usage(const char *fmt, ...) LOOM_PRINTF(1, 2);
+
+/* One line of a file without its end, into line (reset first). false at the end of the file or when the line is too long for line->max
+ * (line->failed). */
+bool loom_read_line(FILE *f, struct loom_buf *line);
 
 /* Options that every command which runs a model has. */
 struct loom_run_options {
@@ -52,10 +58,13 @@ struct loom_run_options {
 };
 void loom_run_options_default(struct loom_run_options *o);
 #define LOOM_RUN_OPTIONS(o) \
-	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "LOOM_DEFAULT_DEVICE LOOM_GPU__DEFAULT_DEVICE", "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
+	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "LOOM_DEFAULT_DEVICE LOOM_GPU__DEFAULT_DEVICE", "NAME", \
+		"cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
 	{"--threads", 0, LOOM_OPT_INT, &(o).threads, 0, 256, "LOOM_THREADS", "N", "compute threads (default: physical cores)"}, \
-	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
-	{"--memory-fraction", 0, LOOM_OPT_NUMBER, &(o).memory_fraction, 0.01, 1, "LOOM_MEMORY_FRACTION LOOM_GPU__MEMORY_FRACTION", "X", "share of free memory to use (default 0.9)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", \
+		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
+	{"--memory-fraction", 0, LOOM_OPT_NUMBER, &(o).memory_fraction, 0.01, 1, "LOOM_MEMORY_FRACTION LOOM_GPU__MEMORY_FRACTION", "X", \
+		"share of free memory to use (default 0.9)"}, \
 	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, "LOOM_LOGGING__LEVEL", "LEVEL", "debug, info, warning or error"}
 /* Into engine options; false after a message when a value is not one of those allowed. */
 bool loom_run_options_apply(const struct loom_run_options *o, struct loom_engine_opts *e);

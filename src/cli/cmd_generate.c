@@ -2,9 +2,9 @@
  * go through the same parser, so the answers are the same, bit for bit. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "cli.h"
 #include "exchange.h"
 #include "jsonx.h"
@@ -69,44 +69,142 @@ static json_t *json_or_string(const char *text)
 	return json_string(text);
 }
 
+/* What the flags of loom generate say; negative numbers and NULLs: not given. */
+struct flags {
+	struct loom_opt_list stops, captures;
+	const char *prompt, *ids, *layers, *format, *state_dtype, *out;
+	int64_t max_tokens, top_k, seed, logprobs;
+	double temperature, top_p, min_p, penalty;
+	bool no_hidden, full, attention, tokens, dry, no_special;
+};
+
+static void put_numbers(json_t *root, const struct flags *f)
+{
+	const struct {
+		const char *key;
+		int64_t v;
+	} ints[] = {{"max_tokens", f->max_tokens}, {"top_k", f->top_k}, {"seed", f->seed}, {"logprobs", f->logprobs}};
+	const struct {
+		const char *key;
+		double v;
+	} nums[] = {{"temperature", f->temperature}, {"top_p", f->top_p}, {"min_p", f->min_p}, {"repetition_penalty", f->penalty}};
+
+	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
+		if (ints[i].v >= 0) {
+			(void)json_object_set_new(root, ints[i].key, json_integer(ints[i].v));
+		}
+	}
+	for (size_t i = 0; i < sizeof(nums) / sizeof(nums[0]); i++) {
+		if (nums[i].v >= 0) {
+			(void)json_object_set_new(root, nums[i].key, json_real(nums[i].v));
+		}
+	}
+}
+
+static void put_switches(json_t *root, const struct flags *f)
+{
+	const struct {
+		const char *key;
+		bool set, v;
+	} switches[] = {{"return_hidden_states", f->no_hidden, false}, {"return_full_sequence", f->full, true},
+		{"return_attention", f->attention, true}, {"return_tokens", f->tokens, true}, {"dry_run", f->dry, true},
+		{"add_special_tokens", f->no_special, false}};
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		if (switches[i].set) {
+			(void)json_object_set_new(root, switches[i].key, json_boolean(switches[i].v));
+		}
+	}
+}
+
+static enum loom_status put_lists(json_t *root, const struct flags *f, struct loom_err *err)
+{
+	for (size_t i = 0; i < f->stops.n; i++) {
+		if (i == 0) {
+			(void)json_object_set_new(root, "stop", json_array());
+		}
+		(void)json_array_append_new(json_object_get(root, "stop"), json_string(f->stops.v[i]));
+	}
+	for (size_t i = 0; i < f->captures.n; i++) {
+		json_t *c = NULL;
+		enum loom_status rc = loom_json_parse(f->captures.v[i], strlen(f->captures.v[i]), "--capture", LOOM_E_INVALID, &c, err);
+		if (rc) {
+			return rc;
+		}
+		if (i == 0) {
+			(void)json_object_set_new(root, "capture", json_array());
+		}
+		(void)json_array_append_new(json_object_get(root, "capture"), c);
+	}
+	return LOOM_OK;
+}
+
+/* The body that a client would send; NULL after a message. */
+static json_t *make_body(const struct flags *f)
+{
+	json_t *root = json_object();
+	struct loom_err err = {0};
+
+	(void)json_object_set_new(root, "prompt", f->ids ? json_or_string(f->ids) : json_string(f->prompt));
+	if (!json_object_get(root, "prompt")) {
+		json_decref(root);
+		(void)loom_fail_usage("--prompt: the text is not valid UTF-8");
+		return NULL;
+	}
+	put_numbers(root, f);
+	put_switches(root, f);
+	if (f->layers) {
+		(void)json_object_set_new(root, "hidden_state_layers", json_or_string(f->layers));
+	}
+	if (f->format || f->out) {
+		(void)json_object_set_new(root, "hidden_state_format", json_string(f->format ? f->format : "safetensors"));
+	}
+	if (f->state_dtype) {
+		(void)json_object_set_new(root, "hidden_state_dtype", json_string(f->state_dtype));
+	}
+	if (put_lists(root, f, &err)) {
+		json_decref(root);
+		(void)loom_fail(&err);
+		return NULL;
+	}
+	return root;
+}
+
 int loom_cmd_generate(int argc, char **argv)
 {
 	struct loom_run_options run;
-	struct loom_opt_list stops = {{NULL}, 0}, captures = {{NULL}, 0};
-	const char *model = NULL, *prompt = NULL, *ids = NULL, *layers = NULL, *format = NULL, *state_dtype = NULL, *out = NULL;
-	int64_t max_tokens = -1, top_k = -1, seed = INT64_MIN, logprobs = -1;
-	double temperature = -1, top_p = -1, min_p = -1, penalty = -1;
-	bool no_hidden = false, full = false, attention = false, tokens = false, dry = false, no_special = false;
+	struct flags f = {.max_tokens = -1, .top_k = -1, .seed = -1, .logprobs = -1, .temperature = -1, .top_p = -1, .min_p = -1,
+		.penalty = -1};
+	const char *model = NULL;
 	struct loom_engine *e;
 	struct loom_resident *r;
-	struct loom_err err = {0};
 	size_t n;
 	int rc;
 
 	loom_run_options_default(&run);
 	const struct loom_opt opts[] = {
-		{"--prompt", 0, LOOM_OPT_STRING, &prompt, 0, 0, NULL, "TEXT", "the prompt"},
-		{"--prompt-ids", 0, LOOM_OPT_STRING, &ids, 0, 0, NULL, "JSON", "the prompt as a list of token ids"},
-		{"--max-tokens", 'n', LOOM_OPT_INT, &max_tokens, 0, 16777216, NULL, "N", "tokens to generate (default 256; 0 only runs the prompt)"},
-		{"--temperature", 0, LOOM_OPT_NUMBER, &temperature, 0, 2, NULL, "X", "0 is greedy (default 0.7)"},
-		{"--top-p", 0, LOOM_OPT_NUMBER, &top_p, 0, 1, NULL, "X", "default 0.9"},
-		{"--top-k", 0, LOOM_OPT_INT, &top_k, 0, 2147483647, NULL, "N", "default 0, off"},
-		{"--min-p", 0, LOOM_OPT_NUMBER, &min_p, 0, 1, NULL, "X", "default 0"},
-		{"--repetition-penalty", 0, LOOM_OPT_NUMBER, &penalty, 0, 100, NULL, "X", "default 1"},
-		{"--seed", 0, LOOM_OPT_INT, &seed, 0, 9e15, NULL, "N", "same seed, same text"},
-		{"--stop", 0, LOOM_OPT_LIST, &stops, 0, 0, NULL, "TEXT", "end the text here (may be given again)"},
-		{"--logprobs", 0, LOOM_OPT_INT, &logprobs, 0, 20, NULL, "N", "log probabilities of the best N"},
-		{"--layers", 0, LOOM_OPT_STRING, &layers, 0, 0, NULL, "JSON", "hidden_state_layers: [0, -1] or all (default [-1])"},
-		{"--capture", 0, LOOM_OPT_LIST, &captures, 0, 0, NULL, "JSON", "a capture object, e.g. '{\"layers\": \"all\", \"positions\": \"all\"}'"},
-		{"--format", 0, LOOM_OPT_STRING, &format, 0, 0, NULL, "NAME", "list, base64 or safetensors (default: safetensors with --out)"},
-		{"--state-dtype", 0, LOOM_OPT_STRING, &state_dtype, 0, 0, NULL, "TYPE", "float32, float16 or bfloat16 in binary formats"},
-		{"--no-hidden-states", 0, LOOM_OPT_FLAG, &no_hidden, 0, 0, NULL, NULL, "leave hidden_states out"},
-		{"--full-sequence", 0, LOOM_OPT_FLAG, &full, 0, 0, NULL, NULL, "sequence_hidden_states: a row for each generated token"},
-		{"--attention", 0, LOOM_OPT_FLAG, &attention, 0, 0, NULL, NULL, "attention_weights of the last row"},
-		{"--tokens", 0, LOOM_OPT_FLAG, &tokens, 0, 0, NULL, NULL, "say which token each position is"},
-		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &no_special, 0, 0, NULL, NULL, "don't add the tokenizer's special tokens"},
-		{"--dry-run", 0, LOOM_OPT_FLAG, &dry, 0, 0, NULL, NULL, "only estimate the answer's size"},
-		{"--out", 'o', LOOM_OPT_STRING, &out, 0, 0, NULL, "FILE", "write the answer here"},
+		{"--prompt", 0, LOOM_OPT_STRING, &f.prompt, 0, 0, NULL, "TEXT", "the prompt"},
+		{"--prompt-ids", 0, LOOM_OPT_STRING, &f.ids, 0, 0, NULL, "JSON", "the prompt as a list of token ids"},
+		{"--max-tokens", 'n', LOOM_OPT_INT, &f.max_tokens, 0, 16777216, NULL, "N", "tokens to generate (default 256; 0 only runs the prompt)"},
+		{"--temperature", 0, LOOM_OPT_NUMBER, &f.temperature, 0, 2, NULL, "X", "0 is greedy (default 0.7)"},
+		{"--top-p", 0, LOOM_OPT_NUMBER, &f.top_p, 0, 1, NULL, "X", "default 0.9"},
+		{"--top-k", 0, LOOM_OPT_INT, &f.top_k, 0, 2147483647, NULL, "N", "default 0, off"},
+		{"--min-p", 0, LOOM_OPT_NUMBER, &f.min_p, 0, 1, NULL, "X", "default 0"},
+		{"--repetition-penalty", 0, LOOM_OPT_NUMBER, &f.penalty, 0, 100, NULL, "X", "default 1"},
+		{"--seed", 0, LOOM_OPT_INT, &f.seed, 0, 9e15, NULL, "N", "same seed, same text"},
+		{"--stop", 0, LOOM_OPT_LIST, &f.stops, 0, 0, NULL, "TEXT", "end the text here (may be given again)"},
+		{"--logprobs", 0, LOOM_OPT_INT, &f.logprobs, 0, 20, NULL, "N", "log probabilities of the best N"},
+		{"--layers", 0, LOOM_OPT_STRING, &f.layers, 0, 0, NULL, "JSON", "hidden_state_layers: [0, -1] or all (default [-1])"},
+		{"--capture", 0, LOOM_OPT_LIST, &f.captures, 0, 0, NULL, "JSON", "a capture object, e.g. '{\"layers\": \"all\", \"positions\": \"all\"}'"},
+		{"--format", 0, LOOM_OPT_STRING, &f.format, 0, 0, NULL, "NAME", "list, base64 or safetensors (default: safetensors with --out)"},
+		{"--state-dtype", 0, LOOM_OPT_STRING, &f.state_dtype, 0, 0, NULL, "TYPE", "float32, float16 or bfloat16 in binary formats"},
+		{"--no-hidden-states", 0, LOOM_OPT_FLAG, &f.no_hidden, 0, 0, NULL, NULL, "leave hidden_states out"},
+		{"--full-sequence", 0, LOOM_OPT_FLAG, &f.full, 0, 0, NULL, NULL, "sequence_hidden_states: a row for each generated token"},
+		{"--attention", 0, LOOM_OPT_FLAG, &f.attention, 0, 0, NULL, NULL, "attention_weights of the last row"},
+		{"--tokens", 0, LOOM_OPT_FLAG, &f.tokens, 0, 0, NULL, NULL, "say which token each position is"},
+		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &f.no_special, 0, 0, NULL, NULL, "don't add the tokenizer's special tokens"},
+		{"--dry-run", 0, LOOM_OPT_FLAG, &f.dry, 0, 0, NULL, NULL, "only estimate the answer's size"},
+		{"--out", 'o', LOOM_OPT_STRING, &f.out, 0, 0, NULL, "FILE", "write the answer here"},
 		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
 		LOOM_RUN_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
@@ -115,78 +213,19 @@ int loom_cmd_generate(int argc, char **argv)
 	if (rc >= 0) {
 		return rc;
 	}
-	if (n == 0 || (!prompt && !ids)) {
+	if (n == 0 || (!f.prompt && !f.ids)) {
 		return loom_fail_usage("%s usage: loom generate MODEL --prompt TEXT [options]", n == 0 ? "which model?" : "which prompt?");
 	}
-	json_t *root = json_object();
-	(void)json_object_set_new(root, "prompt", ids ? json_or_string(ids) : json_string(prompt));
-	if (prompt && !ids && !json_object_get(root, "prompt")) {
-		json_decref(root);
-		return loom_fail_usage("--prompt: the text is not valid UTF-8");
-	}
-	const struct {
-		const char *key;
-		int64_t v;
-		bool set;
-	} ints[] = {{"max_tokens", max_tokens, max_tokens >= 0}, {"top_k", top_k, top_k >= 0}, {"seed", seed, seed != INT64_MIN},
-		{"logprobs", logprobs, logprobs >= 0}};
-	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
-		if (ints[i].set) {
-			(void)json_object_set_new(root, ints[i].key, json_integer(ints[i].v));
-		}
-	}
-	const struct {
-		const char *key;
-		double v;
-	} nums[] = {{"temperature", temperature}, {"top_p", top_p}, {"min_p", min_p}, {"repetition_penalty", penalty}};
-	for (size_t i = 0; i < sizeof(nums) / sizeof(nums[0]); i++) {
-		if (nums[i].v >= 0) {
-			(void)json_object_set_new(root, nums[i].key, json_real(nums[i].v));
-		}
-	}
-	const struct {
-		const char *key;
-		bool set, v;
-	} flags[] = {{"return_hidden_states", no_hidden, false}, {"return_full_sequence", full, true}, {"return_attention", attention, true},
-		{"return_tokens", tokens, true}, {"dry_run", dry, true}, {"add_special_tokens", no_special, false}};
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		if (flags[i].set) {
-			(void)json_object_set_new(root, flags[i].key, json_boolean(flags[i].v));
-		}
-	}
-	if (layers) {
-		(void)json_object_set_new(root, "hidden_state_layers", json_or_string(layers));
-	}
-	if (format || out) {
-		(void)json_object_set_new(root, "hidden_state_format", json_string(format ? format : "safetensors"));
-	}
-	if (state_dtype) {
-		(void)json_object_set_new(root, "hidden_state_dtype", json_string(state_dtype));
-	}
-	for (size_t i = 0; i < stops.n; i++) {
-		if (i == 0) {
-			(void)json_object_set_new(root, "stop", json_array());
-		}
-		(void)json_array_append_new(json_object_get(root, "stop"), json_string(stops.v[i]));
-	}
-	for (size_t i = 0; i < captures.n; i++) {
-		if (i == 0) {
-			(void)json_object_set_new(root, "capture", json_array());
-		}
-		json_t *c = NULL;
-		if (loom_json_parse(captures.v[i], strlen(captures.v[i]), "--capture", LOOM_E_INVALID, &c, &err)) {
-			json_decref(root);
-			(void)loom_fail(&err);
-			return LOOM_EXIT_USAGE;
-		}
-		(void)json_array_append_new(json_object_get(root, "capture"), c);
+	json_t *root = make_body(&f);
+	if (!root) {
+		return LOOM_EXIT_USAGE;
 	}
 	rc = loom_open_one(&run, model, &e, &r);
 	if (rc) {
 		json_decref(root);
 		return rc;
 	}
-	rc = run_body(e, r, root, false, out);
+	rc = run_body(e, r, root, false, f.out);
 	loom_close_one(e, r);
 	return rc;
 }
@@ -194,16 +233,12 @@ int loom_cmd_generate(int argc, char **argv)
 /* One answer a line of the input. */
 static int embed_lines(struct loom_engine *e, struct loom_resident *r, FILE *in, const json_t *fields)
 {
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t n;
+	struct loom_buf line;
 	int rc = LOOM_EXIT_OK;
 
-	while (rc == LOOM_EXIT_OK && (n = getline(&line, &cap, in)) >= 0) {
-		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) {
-			n--;
-		}
-		json_t *root = json_copy((json_t *)(uintptr_t)fields), *text = json_stringn(line, (size_t)n);
+	loom_buf_init(&line, LOOM_MAX_BODY_BYTES);
+	while (rc == LOOM_EXIT_OK && loom_read_line(in, &line)) {
+		json_t *root = json_copy((json_t *)(uintptr_t)fields), *text = json_stringn(line.data ? line.data : "", line.len);
 		if (!root || !text) {
 			json_decref(root);
 			json_decref(text);
@@ -214,7 +249,11 @@ static int embed_lines(struct loom_engine *e, struct loom_resident *r, FILE *in,
 		(void)json_object_set_new(root, "text", text);
 		rc = run_body(e, r, root, true, NULL);
 	}
-	free(line);
+	if (line.failed) {
+		(void)fprintf(stderr, "loom: a line is over %u bytes\n", LOOM_MAX_BODY_BYTES);
+		rc = LOOM_EXIT_FAILED;
+	}
+	loom_buf_release(&line);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /* cmd_tokenize.c: loom tokenize and loom detokenize: one JSON object a line in, its answer a line out. Needs only the tokenizer's files. */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "bounds.h"
 #include "cli.h"
 #include "exchange.h"
 #include "jsonx.h"
@@ -32,10 +32,8 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 	struct loom_source s;
 	struct loom_tokenizer *t = NULL;
 	struct loom_err err = {0};
-	struct loom_buf out;
-	char *line = NULL;
-	size_t cap = 0, words;
-	ssize_t n;
+	struct loom_buf out, line;
+	size_t words;
 	unsigned long number = 0;
 	int rc = loom_options(argc, argv, opts, usage, &model, 1, &words);
 
@@ -50,19 +48,24 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 	}
 	rc = LOOM_EXIT_OK;
 	loom_buf_init(&out, SIZE_MAX / 4);
-	while (rc == LOOM_EXIT_OK && (n = getline(&line, &cap, stdin)) >= 0) {
+	loom_buf_init(&line, LOOM_MAX_BODY_BYTES);
+	while (rc == LOOM_EXIT_OK && loom_read_line(stdin, &line)) {
 		number++;
-		if (n == 0 || line[0] == '\n') {
+		if (line.len == 0) {
 			continue;
 		}
-		if (one_line(t, fn, line, (size_t)n, &out, &err)) {
+		if (one_line(t, fn, line.data, line.len, &out, &err)) {
 			(void)loom_err_prefix(&err, "line %lu", number);
 			rc = loom_fail(&err);
 		} else if (fwrite(out.data, 1, out.len, stdout) != out.len || fputc('\n', stdout) == EOF) {
 			rc = LOOM_EXIT_FAILED;
 		}
 	}
-	free(line);
+	if (line.failed) {
+		(void)fprintf(stderr, "loom: line %lu is over %u bytes\n", number + 1, LOOM_MAX_BODY_BYTES);
+		rc = LOOM_EXIT_FAILED;
+	}
+	loom_buf_release(&line);
 	loom_buf_release(&out);
 	loom_tokenizer_free(t);
 	return fflush(stdout) ? LOOM_EXIT_FAILED : rc;

@@ -173,6 +173,22 @@ int loom_options(int argc, char **argv, const struct loom_opt *opts, const char 
 	return -1;
 }
 
+bool loom_read_line(FILE *f, struct loom_buf *line)
+{
+	bool any = false;
+	int c;
+
+	loom_buf_reset(line);
+	while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+		any = true;
+		(void)loom_buf_putc(line, (char)c);
+	}
+	if (line->len > 0 && line->data[line->len - 1] == '\r') {
+		line->len--;
+	}
+	return !line->failed && (any || c != EOF);
+}
+
 void loom_run_options_default(struct loom_run_options *o)
 {
 	*o = (struct loom_run_options){.memory_fraction = 0.9};
