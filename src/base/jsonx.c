@@ -45,7 +45,7 @@ void loom_json_setup(void)
 }
 
 /* json_loadb with the reserve. token: the longest token's bytes. */
-static json_t *load_text(const char *text, size_t n, size_t token, json_error_t *e, bool *starved)
+static json_t *load_text(const char *text, size_t n, size_t token, size_t flags, json_error_t *e, bool *starved)
 {
 	memset(&reserve, 0, sizeof reserve);
 	memset(e, 0, sizeof *e);
@@ -55,7 +55,7 @@ static json_t *load_text(const char *text, size_t n, size_t token, json_error_t 
 		*starved = true;
 		return NULL;
 	}
-	json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, e);
+	json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | flags, e);
 	*starved = reserve.starved;
 	if (*starved) { /* even a value that came back may lack a part */
 		json_decref(v);
@@ -112,7 +112,10 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 	int depth = depth_of(text, n, &token);
 	if (depth > LOOM_MAX_JSON_DEPTH)
 		return loom_err_set(err, bad, "%s%sJSON nested %d deep; at most %d", where, sep, depth, LOOM_MAX_JSON_DEPTH);
-	*out = load_text(text, n, token, &e, &starved);
+	*out = load_text(text, n, token, 0, &e, &starved);
+	/* Integers beyond int64 (tokenizer_config.json's "no limit" is 1000000000000000019884624838656): all numbers as doubles. */
+	if (!*out && !starved && json_error_code(&e) == json_error_numeric_overflow)
+		*out = load_text(text, n, token, JSON_DECODE_INT_AS_REAL, &e, &starved);
 	if (*out)
 		return LOOM_OK;
 	if (starved)

@@ -118,6 +118,24 @@ static void members_are_checked(void **state)
 }
 
 /* Each allocation in turn fails: an error, and nothing leaks. */
+static void integers_beyond_int64_are_numbers(void **state)
+{
+	static const char text[] = "{\"model_max_length\":1000000000000000019884624838656,\"n\":12,\"x\":1.5}";
+	const struct loom_json_ctx c = {"x.json", LOOM_E_MODEL};
+	struct loom_err err;
+	json_t *root = NULL;
+	int64_t n = 0;
+	double x = 0;
+	(void)state;
+	assert_int_equal(loom_json_parse(text, strlen(text), "x.json", LOOM_E_MODEL, &root, &err), LOOM_OK);
+	assert_int_equal(loom_json_int(&c, root, "n", 0, 100, &n, &err), LOOM_OK);
+	assert_int_equal(n, 12);
+	assert_int_equal(loom_json_num(&c, root, "model_max_length", 0, 1e300, &x, &err), LOOM_OK);
+	assert_true(x > 9e29);
+	assert_int_equal(loom_json_int(&c, root, "x", 0, 100, &n, &err), LOOM_E_MODEL);
+	json_decref(root);
+}
+
 static void parsing_survives_every_failed_allocation(void **state)
 {
 	static const char text[] = "{\"a\":[1,2,{\"b\":\"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\"}],\"d\":1.5}";
@@ -143,6 +161,7 @@ int main(void)
 		cmocka_unit_test(good_json_is_read),
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(members_are_checked),
+		cmocka_unit_test(integers_beyond_int64_are_numbers),
 		cmocka_unit_test(parsing_survives_every_failed_allocation),
 	};
 	loom_json_setup();
