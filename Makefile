@@ -10,7 +10,7 @@ VERSION := 0.1.0
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
            -Wundef -Wformat=2 -Werror
 OPT     ?= -O2 -g
-HARDEN  ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+HARDEN  ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 SAN     ?=
 # -iquote: our limits.h must not stand before the system's <limits.h>.
 INC     := -iquote include $(addprefix -iquote src/,$(DIRS))
@@ -82,8 +82,34 @@ asan-inner: $(BIN) unit
 	@BUILD=$(BUILD) LOOM_SANITIZE=1 tools/run-tests.sh
 
 bench: deps $(BIN)
+	@$(MAKE) --no-print-directory $(BUILD)/tests/kernels/test_matmul
 	@tools/install-deps.sh bench
 	@BUILD=$(BUILD) bench/run.sh
+
+# Shared library of the C interface: only what loom.h declares is visible.
+LIBOBJ := $(filter-out $(BUILD)/obj/src/server/% $(BUILD)/obj/src/cli/% $(BUILD)/obj/src/encode/%,$(OBJ))
+$(BUILD)/libloom.so.0: $(LIBOBJ)
+	$(CC) -shared -Wl,-soname,libloom.so.0 -Wl,-z,relro,-z,now -pthread $(SAN) -o $@ $^ -ljansson -lpcre2-8 -lutf8proc -lm
+
+install: deps $(BIN) $(BUILD)/libloom.so.0
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
+	install -s -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/loom
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libloom.a
+	install -m 755 $(BUILD)/libloom.so.0 $(DESTDIR)$(PREFIX)/lib/libloom.so.0
+	ln -sf libloom.so.0 $(DESTDIR)$(PREFIX)/lib/libloom.so
+	install -m 644 include/loom.h $(DESTDIR)$(PREFIX)/include/loom.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/loom.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/loom.pc
+	install -m 644 packaging/loom.1 $(DESTDIR)$(PREFIX)/share/man/man1/loom.1
+
+help:
+	@echo 'make run      install what is missing, build, fetch two small models, serve them, show two answers'
+	@echo 'make test     install what is missing, build, run every test'
+	@echo 'make          build/loom'
+	@echo 'make lint     folder law, headers, gcc and clang warnings, clang-tidy'
+	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make bench    the kernels, then Loom beside its peers'
+	@echo 'make install  binary, libloom, loom.h, pkg-config file, man page (PREFIX, DESTDIR)'
+	@echo 'make clean'
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan

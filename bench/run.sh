@@ -5,7 +5,7 @@ set -eu
 build=${BUILD:-build}
 venv=${LOOM_BENCH_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/loom/bench-venv}
 threads=${THREADS:-2}
-"$build/bench/bench_matmul" || true
+"$build/tests/kernels/test_matmul" --bench
 models=$(LOOM_BIN=$build/loom tools/fetch-models.sh)
 if [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$venv"

@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "jsonx.h"
+#include "log.h"
 #include "loom.h"
 #include "mem.h"
 #include "str.h"
@@ -34,6 +35,7 @@ int loom_open(const char *model, const struct loom_open_options *options, struct
 		return fail(&err, why);
 	}
 	loom_json_setup();
+	loom_log_set_level(LOOM_LOG_ERROR);
 	loom_engine_opts_default(&o);
 	o.device = options && options->device ? options->device : "cpu";
 	o.n_thread = options ? options->threads : 0;

@@ -463,7 +463,7 @@ static enum loom_status listen_on(struct loom_server *s, struct loom_err *err)
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
 		keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->opts.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
 		s->opts.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64u << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_THREAD_STACK_SIZE, (size_t)(512u << 10), MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+		MHD_OPTION_THREAD_STACK_SIZE, (size_t)(512u << 10), MHD_OPTION_END);
 	bad = errno;
 	freeaddrinfo(a);
 	if (!s->daemon) {

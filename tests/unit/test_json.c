@@ -28,6 +28,7 @@ static void bad_json_is_refused(void **state)
 		const char *text, *message;
 	} cases[] = {
 		{"{\"a\":1,\"a\":2}", "duplicate object key"}, {"{} x", "end of file expected"}, {"", "expected"}, {"{\"a\":1", "f.json: not valid JSON"},
+		{"{\"a\":1e400}", "overflow"}, {"{'a':1}", "f.json"}, {"{\"a\":NaN}", "f.json"},
 		{"{\"a\":01}", "f.json"}, {"[1,]", "f.json"}, {"{\"a\":\"\xff\"}", "invalid UTF-8 at byte 6"}, {"{\"a\":\"\xed\xa0\x80\"}", "invalid UTF-8"},
 		{"{\"a\":\"\\ud800\"}", "f.json"}, {"{\"a\":\"\n\"}", "unexpected newline"}, {"// c\n{}", "f.json"}, {"\xef\xbb\xbf{}", "f.json"}, {"3", "f.json"},
 	};
