@@ -1,0 +1,59 @@
+"""The loom program: exit statuses, messages, and the same answers as over HTTP."""
+import json
+import subprocess
+
+import pytest
+
+
+def run(loom_bin, *args, text=None):
+    return subprocess.run([loom_bin, *args], input=text, capture_output=True, text=True, timeout=120)
+
+
+def test_help_and_version(loom_bin):
+    assert "usage: loom" in run(loom_bin, "--help").stdout
+    assert run(loom_bin, "--version").stdout.startswith("loom ")
+    for c in ("serve", "generate", "embed", "tokenize", "detokenize", "plan", "probe", "bench"):
+        r = run(loom_bin, c, "--help")
+        assert r.returncode == 0 and "usage: loom " + c in r.stdout
+
+
+@pytest.mark.parametrize("args,status,says", [
+    (["genrate"], 2, "did you mean \"generate\""), (["serve", "--prot", "1"], 2, "did you mean --port"), (["serve", "--port", "x"], 2, "0..65535"),
+    (["serve", "--port"], 2, "needs a value"), (["plan"], 2, "which model"), (["plan", "nope"], 1, "no such model"), (["plan", "a", "b"], 2, "unexpected"),
+    (["generate", "x"], 2, "which prompt"), (["serve", "--log-level", "loud"], 2, "debug, info"), (["generate", "nope", "--prompt", "x"], 1, "no such model"),
+    (["serve", "--device", "tpu"], 2, "cpu or cuda"),
+])
+def test_wrong_usage(loom_bin, args, status, says):
+    r = run(loom_bin, *args)
+    assert r.returncode == status and says in r.stderr and r.stderr.count("\n") == 1 and r.stdout == ""
+
+
+def test_generate_is_as_over_http(loom_bin, post, tiny, tmp_path):
+    body = dict(prompt="hello", max_tokens=5, temperature=0, hidden_state_layers="all")
+    http = post("/generate", model=tiny("llama-gqa"), **body).json()
+    r = run(loom_bin, "generate", tiny("llama-gqa"), "--prompt", "hello", "-n", "5", "--temperature", "0", "--layers", "all", "--device", "cpu")
+    assert r.returncode == 0, r.stderr
+    mine = json.loads(r.stdout)
+    assert mine["token_ids"] == http["token_ids"] and mine["hidden_states"] == http["hidden_states"]
+    out = tmp_path / "s.safetensors"
+    r = run(loom_bin, "generate", tiny("llama-gqa"), "--prompt", "hello", "-n", "0", "--no-hidden-states", "--capture", '{"layers":"all","positions":"all"}',
+            "--out", str(out))
+    assert r.returncode == 0, r.stderr
+    from safetensors.numpy import load_file
+    assert load_file(out)["captures.hidden"].shape[0] == 4
+
+
+def test_embed_tokenize_plan_probe(loom_bin, post, tiny):
+    r = run(loom_bin, "embed", tiny("bert"), text="one\ntwo words\n")
+    lines = [json.loads(x) for x in r.stdout.splitlines()]
+    assert r.returncode == 0 and [x["shape"] for x in lines] == [[40], [40]]
+    assert lines[1]["embedding"] == post("/embed", model=tiny("bert"), text="two words").json()["embedding"]
+    r = run(loom_bin, "tokenize", tiny("llama-gqa"), text='{"text":"hi"}\n{"text":"é"}\n')
+    ids = [json.loads(x)["ids"] for x in r.stdout.splitlines()]
+    r = run(loom_bin, "detokenize", tiny("llama-gqa"), text="".join(json.dumps(dict(ids=i)) + "\n" for i in ids))
+    assert [json.loads(x)["text"] for x in r.stdout.splitlines()] == ["hi", "é"]
+    r = run(loom_bin, "tokenize", tiny("llama-gqa"), text='{"txt":"hi"}\n')
+    assert r.returncode == 1 and "line 1" in r.stderr and "did you mean \"text\"" in r.stderr
+    assert "tap      hidden" in run(loom_bin, "plan", tiny("gpt2")).stdout
+    r = run(loom_bin, "probe", tiny("bert"))
+    assert r.returncode == 0 and "transformers" in r.stdout
