@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,4 +109,23 @@ bool loom_path_join(char *out, size_t cap, const char *dir, const char *name)
 {
 	int n = snprintf(out, cap, "%s/%s", dir, name);
 	return n >= 0 && (size_t)n < cap;
+}
+
+bool loom_path_below(const char *path, const char *roots)
+{
+	char real[PATH_MAX], root[PATH_MAX], folder[PATH_MAX];
+	if (!roots || !realpath(path, real))
+		return false;
+	while (*roots) {
+		size_t n = strcspn(roots, ":"), len;
+		if (n > 0 && n < sizeof root) {
+			memcpy(root, roots, n);
+			root[n] = 0;
+			len = realpath(root, folder) ? strlen(folder) : 0;
+			if (len == 1 || (len > 0 && strncmp(real, folder, len) == 0 && (real[len] == '/' || real[len] == 0)))
+				return true;
+		}
+		roots += n + (roots[n] == ':');
+	}
+	return false;
 }

@@ -32,4 +32,7 @@ bool loom_path_is_file(const char *path);
 /* "dir/name" into out; false when it does not fit. */
 bool loom_path_join(char *out, size_t cap, const char *dir, const char *name);
 
+/* Does path, links resolved, lie in or below one of the folders (separated by ':'; NULL or "": none)? */
+bool loom_path_below(const char *path, const char *roots);
+
 #endif

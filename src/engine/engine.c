@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "file.h"
 #include "mem.h"
 #include "str.h"
 #include "threads.h"
@@ -232,6 +233,18 @@ void loom_engine_opts_default(struct loom_engine_opts *o)
 		.step_tokens = 512, .max_context = LOOM_DEFAULT_MAX_CONTEXT, .device = "cuda:0"};
 }
 
+void loom_engine_limit_local(struct loom_engine *e, const char *roots)
+{
+	loom_free(e->local_roots);
+	e->local_roots = roots && roots[0] ? loom_strdup(roots) : NULL;
+	e->local_limited = true;
+}
+
+bool loom_engine_local(const struct loom_engine *e, const char *id)
+{
+	return e->opts.allow_local && (!e->local_limited || loom_path_below(id, e->local_roots));
+}
+
 void loom_engine_opts_get(const struct loom_engine *e, struct loom_engine_opts *out)
 {
 	*out = e->opts;
@@ -300,6 +313,7 @@ static void free_parts(struct loom_engine *e)
 {
 	if (e->registry)
 		loom_registry_free(e->registry);
+	loom_free(e->local_roots);
 	loom_free((char *)(uintptr_t)e->opts.cache_dir);
 	loom_free((char *)(uintptr_t)e->opts.device);
 	loom_free(e);

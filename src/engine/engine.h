@@ -31,6 +31,8 @@ void loom_engine_opts_default(struct loom_engine_opts *o);
 struct loom_engine *loom_engine_new(const struct loom_engine_opts *o, struct loom_err *err);
 /* Stops the workers (what runs is ended with LOOM_E_UNAVAILABLE after drain_ms) and frees everything. */
 void loom_engine_free(struct loom_engine *e, unsigned drain_ms);
+/* Ids may be paths from now on only below these folders (separated by ':'; "" or NULL: nowhere). Call before requests come. */
+void loom_engine_limit_local(struct loom_engine *e, const char *roots);
 /* From now on requests get LOOM_E_UNAVAILABLE "shutting down". */
 void loom_engine_stop_new(struct loom_engine *e);
 

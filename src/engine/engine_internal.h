@@ -66,6 +66,8 @@ void loom_resident_close(struct loom_resident *r);
 struct loom_engine {
 	struct loom_engine_opts opts; /* its strings are the engine's */
 	struct loom_registry *registry;
+	bool local_limited;           /* paths only below local_roots, which may be NULL */
+	char *local_roots;
 	pthread_mutex_t load_lock;    /* one load at a time, so that the memory arithmetic is of one moment */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;       /* n_held fell, or the engine ends */
@@ -76,6 +78,9 @@ struct loom_engine {
 	pthread_t sweeper;
 	bool sweeping;
 };
+
+/* May id be read as a path? */
+bool loom_engine_local(const struct loom_engine *e, const char *id);
 
 /* ---- job.c, prompt.c: a request under way ---- */
 enum loom_group { LOOM_GROUP_HIDDEN, LOOM_GROUP_SEQUENCE, LOOM_GROUP_ATTENTION, LOOM_GROUP_CAPTURE, LOOM_GROUP_EMBED };

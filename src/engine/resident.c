@@ -155,7 +155,7 @@ static enum loom_status open_locked(struct loom_resident *r, const struct loom_l
 	if (!st)
 		st = choose_device(r, spec->device && spec->device[0] ? spec->device : e->opts.device, err);
 	if (!st)
-		st = loom_source_find(spec->id, e->opts.cache_dir, e->opts.allow_local, &r->source, err);
+		st = loom_source_find(spec->id, e->opts.cache_dir, loom_engine_local(e, spec->id), &r->source, err);
 	if (!st)
 		st = loom_source_open(&r->source, spec->loader, spec->dtype, &r->opened, err);
 	if (!st)

@@ -103,6 +103,25 @@ static void paths_are_told_apart(void **state)
 	assert_false(loom_path_join(out, sizeof out, "abcd", "def"));
 }
 
+static void only_what_lies_below_a_root_is(void **state)
+{
+	char roots[256];
+	(void)state;
+	tempdir_text(&dir, "root/model/x", "");
+	tempdir_text(&dir, "rootless/x", "");
+	assert_int_equal(symlink(tempdir_path(&dir, "rootless"), tempdir_path(&dir, "root/out")), 0);
+	snprintf(roots, sizeof roots, "/nonexistent::%s", tempdir_path(&dir, "root"));
+	assert_true(loom_path_below(tempdir_path(&dir, "root/model"), roots));
+	assert_true(loom_path_below(tempdir_path(&dir, "root"), roots));
+	assert_false(loom_path_below(tempdir_path(&dir, "rootless"), roots));
+	assert_false(loom_path_below(tempdir_path(&dir, "root/out"), roots));
+	assert_false(loom_path_below(tempdir_path(&dir, "root/../rootless"), roots));
+	assert_false(loom_path_below(tempdir_path(&dir, "root/none"), roots));
+	assert_false(loom_path_below(tempdir_path(&dir, "root"), ""));
+	assert_false(loom_path_below(tempdir_path(&dir, "root"), NULL));
+	assert_true(loom_path_below(tempdir_path(&dir, "root"), "/"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +129,7 @@ int main(void)
 		cmocka_unit_test(reads_stay_inside_the_file),
 		cmocka_unit_test(a_whole_file_has_a_cap),
 		cmocka_unit_test(paths_are_told_apart),
+		cmocka_unit_test(only_what_lies_below_a_root_is),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
