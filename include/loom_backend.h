@@ -82,6 +82,13 @@ enum loom_op_kind {
 enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
 enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
 	LOOM_ACT_TANH, LOOM_N_ACT };
+/* What ATTEND adds to the score of key k for the query at q, besides the product. */
+enum loom_score_bias {
+	LOOM_SCORE_PLAIN,
+	LOOM_SCORE_ALIBI,      /* -slope * |q - k|: softmax does not see the constant by which this differs from the slope * k of BLOOM and
+	                        * from MPT's slope * (k - n + 1) */
+	LOOM_SCORE_ALIBI_BF16, /* Falcon: the slope and slope * k rounded to bfloat16, scaled as the product is */
+};
 enum loom_index_kind { LOOM_INDEX_TOKEN, LOOM_INDEX_POSITION, LOOM_INDEX_ZERO };
 
 struct loom_op {
@@ -97,9 +104,15 @@ struct loom_op {
 	enum loom_index_kind index;
 	int32_t index_add;       /* EMBED by position: added to the position (OPT, RoBERTa) */
 	int32_t n_group;         /* NORM: groups (heads) a row; ROTATE: heads */
-	int32_t n_head, n_head_kv, d_head;
-	int32_t window;          /* ATTEND: keys with q - k >= window are masked; 0 = none */
+	int32_t n_head, n_head_kv, d_head; /* query head h reads kv head h / (n_head / n_head_kv) */
+	int32_t d_value;         /* KV_STORE, ATTEND: width of a value head; d_head is that of queries and keys */
+	float softcap;           /* ATTEND: scores become softcap * tanh(score / softcap) before the mask (Gemma 2); 0 = not */
+	int32_t window;          /* ATTEND: keys with |q - k| >= window are masked (k > q only where not causal); 0 = none */
+	bool chunked;            /* ATTEND: window is the length of a chunk instead: keys outside of q's own chunk are masked (Llama 4) */
 	bool causal;
+	int32_t sinks;           /* ATTEND: weight [H], a score for each head that takes its share of the softmax without a value
+	                          * (gpt-oss); -1 none. ATTN_PROBS leave it out, so that a row sums to less than 1 */
+	enum loom_score_bias score_bias;
 	int32_t rope;            /* ROTATE: index into plan ropes */
 	enum loom_site site;     /* TAP */
 };
@@ -126,6 +139,7 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 /* ---- the plan ---- */
 struct loom_plan {
 	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_vocab; /* n_vocab: rows of the embedding table */
+	int32_t n_ctx;               /* positions that a sequence may have, at most */
 	int32_t n_logit;             /* V of the head; 0: no head (encoders) */
 	bool causal;                 /* false: every token of a sequence must be in one step */
 	int32_t n_slot;
@@ -137,6 +151,7 @@ struct loom_plan {
 	int32_t n_weight;
 	struct loom_rope *ropes;     /* [n_rope] */
 	int32_t n_rope;
+	float *alibi;                /* [n_head] slopes of score_bias; NULL: none. src/model/alibi.c */
 };
 
 /* ---- one step ---- */

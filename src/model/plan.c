@@ -40,7 +40,7 @@ static struct loom_op *add(struct builder *b, enum loom_op_kind kind)
 	op->kind = kind;
 	op->layer = (int16_t)b->layer;
 	op->out_rows = b->out_rows;
-	op->w = op->bias = op->rope = -1;
+	op->w = op->bias = op->rope = op->sinks = -1;
 	op->scale = 1.0f;
 	op->a.slot = op->b.slot = op->out.slot = -1;
 	return op;
@@ -141,7 +141,7 @@ static void attention_fields(struct builder *b, struct loom_op *op)
 	op->a = columns(QKV, 0, c->n_head * c->d_head);
 	op->n_head = c->n_head;
 	op->n_head_kv = c->n_head_kv;
-	op->d_head = c->d_head;
+	op->d_head = op->d_value = c->d_head;
 	op->causal = c->causal;
 	op->scale = c->attn_scale_by_layer ? c->attn_scale / (float)(b->layer + 1) : c->attn_scale;
 	op->window = c->layer_windowed && !c->layer_windowed[b->layer] ? 0 : c->window;
@@ -252,7 +252,7 @@ static void step(struct builder *b, const struct loom_step *s)
 		op->a = columns(QKV, q, kv);
 		op->b = columns(QKV, q + kv, kv);
 		op->n_head_kv = c->n_head_kv;
-		op->d_head = c->d_head;
+		op->d_head = op->d_value = c->d_head;
 		break;
 	case LOOM_STEP_ATTEND:
 		op = add(b, LOOM_OP_ATTEND);
@@ -316,7 +316,8 @@ static void sizes(struct loom_plan *p, const struct loom_config *c)
 		[LOGITS] = c->has_head ? c->n_vocab : 0};
 
 	*p = (struct loom_plan){.n_layer = c->n_layer, .n_embd = c->n_embd, .n_head = c->n_head, .n_head_kv = c->n_head_kv,
-		.d_head = c->d_head, .n_vocab = c->n_vocab, .n_logit = c->has_head ? c->n_vocab : 0, .causal = c->causal, .n_slot = N_SLOT};
+		.d_head = c->d_head, .n_vocab = c->n_vocab, .n_logit = c->has_head ? c->n_vocab : 0, .causal = c->causal, .n_slot = N_SLOT,
+		.n_ctx = (int32_t)(c->n_ctx < INT32_MAX ? c->n_ctx : INT32_MAX)};
 	memcpy(p->slot_width, width, sizeof(width));
 	p->slot_out_rows[GATHERED] = p->slot_out_rows[LOGITS] = true;
 }

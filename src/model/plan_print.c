@@ -46,6 +46,26 @@ static void put_weight(const struct loom_plan *p, int32_t w, const char *label, 
 	}
 }
 
+static void put_attend(const struct loom_op *op, struct loom_buf *out)
+{
+	static const char *const biases[] = {[LOOM_SCORE_ALIBI] = "alibi", [LOOM_SCORE_ALIBI_BF16] = "alibi in bfloat16"};
+
+	(void)loom_buf_printf(out, "  %d heads, %d kv heads of %d", op->n_head, op->n_head_kv, op->d_head);
+	if (op->d_value != op->d_head) {
+		(void)loom_buf_printf(out, " and %d", op->d_value);
+	}
+	(void)loom_buf_printf(out, ", scale %.9g, %s", (double)op->scale, op->causal ? "causal" : "bidirectional");
+	if (op->window > 0) {
+		(void)loom_buf_printf(out, ", %s %d", op->chunked ? "chunks of" : "window", op->window);
+	}
+	if (op->softcap > 0) {
+		(void)loom_buf_printf(out, ", softcap %.9g", (double)op->softcap);
+	}
+	if (op->score_bias != LOOM_SCORE_PLAIN) {
+		(void)loom_buf_printf(out, ", %s", biases[op->score_bias]);
+	}
+}
+
 /* What is particular to the op's kind. */
 static void put_details(const struct loom_op *op, struct loom_buf *out)
 {
@@ -63,11 +83,7 @@ static void put_details(const struct loom_op *op, struct loom_buf *out)
 		(void)loom_buf_printf(out, "  %d heads of %d", op->n_group, op->d_head);
 		break;
 	case LOOM_OP_ATTEND:
-		(void)loom_buf_printf(out, "  %d heads, %d kv heads of %d, scale %.9g, %s", op->n_head, op->n_head_kv, op->d_head,
-			(double)op->scale, op->causal ? "causal" : "bidirectional");
-		if (op->window > 0) {
-			(void)loom_buf_printf(out, ", window %d", op->window);
-		}
+		put_attend(op, out);
 		break;
 	case LOOM_OP_ACT:
 	case LOOM_OP_GATE:
@@ -114,6 +130,7 @@ static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
 	put_details(op, out);
 	put_weight(p, op->w, "w", out);
 	put_weight(p, op->bias, "bias", out);
+	put_weight(p, op->sinks, "sinks", out);
 	(void)loom_buf_putc(out, '\n');
 }
 

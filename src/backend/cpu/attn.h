@@ -10,23 +10,26 @@
 
 #define LOOM_ATTN_ROWS 16 /* rows in one call, so that a page is read from memory once for all of them */
 
-/* One kv head: page p's keys are at base + pages[p] * page_stride, [d][LOOM_PAGE]; its values follow at v_offset, [LOOM_PAGE][d]. */
+/* One kv head: page p's keys are at base + pages[p] * page_stride, [d][LOOM_PAGE]; its values follow at v_offset, [LOOM_PAGE][dv]. */
 struct loom_attn_kv {
 	const float *base;
 	const int32_t *pages;
 	size_t page_stride, v_offset; /* floats */
-	int32_t d;
-	float scale;
+	int32_t d, dv;                /* width of a key, of a value */
+	float scale, softcap;         /* score = scale * q.k, then softcap * tanh(score / softcap) unless softcap is 0 */
 };
 struct loom_attn_row {
-	const float *q; /* [d] */
-	float *out;     /* [d] */
-	int32_t lo, hi; /* sees keys lo .. hi-1; hi > lo */
+	const float *q;    /* [d] */
+	float *out;        /* [dv] */
+	int32_t lo, hi;    /* sees keys lo .. hi-1; hi > lo */
+	const float *bias; /* NULL, or: bias[k] - bias_base is added to the score of key k; bias[0 .. hi-1] must be readable */
+	float bias_base;
+	const float *sink; /* NULL, or a score that takes its share of the softmax and gives no value */
 };
 struct loom_attn {
-	/* work: LOOM_ATTN_ROWS * d floats. */
+	/* work: LOOM_ATTN_ROWS * dv floats. */
 	void (*attend)(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, float *work);
-	/* out [n_key]: the row's probabilities, 0 where it does not see. */
+	/* out [n_key]: the row's probabilities, 0 where it does not see; without the sink's, so that they sum to less than 1 beside one. */
 	void (*probs)(const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t n_key, float *out);
 };
 

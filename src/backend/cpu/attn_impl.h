@@ -90,14 +90,27 @@ struct run {
 	int lo, hi; /* keys of the current block */
 };
 
-/* s [64] scores in, weights out; updates the running maximum and sum. */
-static void soften(struct run *r, float *s, float scale)
+/* Scores of keys key .. key+15 of which the first n exist, from the products s; lanes beyond n are anything. */
+VEC_INLINE vec16 score(const struct loom_attn_kv *kv, const struct loom_attn_row *row, vec16 s, int32_t key, int n)
+{
+	vec16 v = vec_mul(s, vec_set1(kv->scale));
+
+	if (kv->softcap > 0)
+		v = vec_mul(vec_set1(kv->softcap), vec_tanh(vec_div(v, vec_set1(kv->softcap))));
+	if (row->bias && n > 0)
+		v = vec_add(v, vec_sub(vec_load_n(row->bias + key, n < 16 ? (size_t)n : 16), vec_set1(row->bias_base)));
+	return v;
+}
+
+/* s [64] products of block b in, weights out; updates the running maximum and sum. */
+static void soften(struct run *r, const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t b, float *s)
 {
 	vec16 minus_inf = vec_set1(-INFINITY), top = minus_inf, sum = vec_zero(), v[4];
 	float block_top, new_top;
 
 	for (int i = 0; i < 4; i++) {
-		v[i] = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), vec_mul(vec_load(s + 16 * i), vec_set1(scale)), minus_inf);
+		v[i] = score(kv, row, vec_load(s + 16 * i), b * LOOM_PAGE + 16 * i, r->hi - 16 * i);
+		v[i] = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), v[i], minus_inf);
 		top = vec_max(v[i], top);
 	}
 	block_top = vec_top(top);
@@ -150,8 +163,8 @@ static int in_block(const struct loom_attn_row *row, int32_t b, int *lo, int *hi
 static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, int32_t b, struct run *runs, float *work)
 {
 	const float *keys = kv->base + (size_t)kv->pages[b] * kv->page_stride, *values = keys + kv->v_offset;
-	size_t d = (size_t)kv->d;
-	float score[LOOM_ATTN_ROWS][LOOM_PAGE];
+	size_t d = (size_t)kv->dv;
+	float product[LOOM_ATTN_ROWS][LOOM_PAGE];
 	const float *q[LOOM_ATTN_ROWS] = {NULL}, *p[LOOM_ATTN_ROWS] = {NULL};
 	float *s[LOOM_ATTN_ROWS] = {NULL}, *block[LOOM_ATTN_ROWS] = {NULL};
 	int who[LOOM_ATTN_ROWS], m = 0;
@@ -160,8 +173,8 @@ static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_r
 		if (in_block(&rows[i], b, &runs[i].lo, &runs[i].hi)) {
 			who[m] = i;
 			q[m] = rows[i].q;
-			s[m] = score[m];
-			p[m] = score[m];
+			s[m] = product[m];
+			p[m] = product[m];
 			block[m] = work + (size_t)m * d;
 			m++;
 		}
@@ -170,7 +183,7 @@ static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_r
 		return;
 	multiply(keys, LOOM_PAGE, q, s, 0, kv->d, m, LOOM_PAGE);
 	for (int i = 0; i < m; i++)
-		soften(&runs[who[i]], score[i], kv->scale);
+		soften(&runs[who[i]], kv, &rows[who[i]], b, product[i]);
 	/* Rows that see the same keys share the values; a row must not touch a value that it does not see (it may be NaN). */
 	for (int i = 0; i < m;) {
 		const struct run *r = &runs[who[i]];
@@ -193,13 +206,17 @@ static void attend(const struct loom_attn_kv *kv, const struct loom_attn_row *ro
 
 	for (int i = 0; i < n; i++) {
 		runs[i] = (struct run){.started = 0};
+		if (rows[i].sink) { /* as if a key with this score and a value of zeros had come first */
+			runs[i] = (struct run){.started = 1, .top = *rows[i].sink, .sum = 1.0f};
+			memset(rows[i].out, 0, (size_t)kv->dv * sizeof(float));
+		}
 		first = rows[i].lo < first ? rows[i].lo : first;
 		last = rows[i].hi > last ? rows[i].hi : last;
 	}
 	for (int32_t b = first / LOOM_PAGE; b * LOOM_PAGE < last; b++)
 		attend_block(kv, rows, n, b, runs, work);
 	for (int i = 0; i < n; i++) {
-		size_t d = (size_t)kv->d;
+		size_t d = (size_t)kv->dv;
 		vec16 sum = vec_set1(runs[i].sum);
 		float *out = rows[i].out;
 		for (size_t k = 0; k < d; k += 16) {
@@ -213,7 +230,7 @@ static void attend(const struct loom_attn_kv *kv, const struct loom_attn_row *ro
 
 static void probs(const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t n_key, float *out)
 {
-	float score[LOOM_PAGE], *s = score, top = -INFINITY;
+	float product[LOOM_PAGE], *s = product, top = row->sink ? *row->sink : -INFINITY;
 	vec16 sum = vec_zero();
 
 	for (int32_t b = 0; b * LOOM_PAGE < n_key; b++) {
@@ -223,10 +240,12 @@ static void probs(const struct loom_attn_kv *kv, const struct loom_attn_row *row
 		if (!in_block(row, b, &lo, &hi))
 			continue;
 		multiply(kv->base + (size_t)kv->pages[b] * kv->page_stride, LOOM_PAGE, &row->q, &s, 0, kv->d, 1, LOOM_PAGE);
-		for (int i = lo; i < hi; i++) {
-			o[i] = score[i] * kv->scale;
-			top = o[i] > top ? o[i] : top;
+		for (int i = 0; i < hi; i += 16) {
+			vec16 v = score(kv, row, vec_load(product + i), b * LOOM_PAGE + i, hi - i);
+			vec_store_n(o + i, vec_select(vec_range(lo - i, hi - i), v, vec_zero()), hi - i < 16 ? (size_t)(hi - i) : 16);
 		}
+		for (int i = lo; i < hi; i++)
+			top = o[i] > top ? o[i] : top;
 	}
 	for (int32_t i = row->lo; i < row->hi; i += 16) {
 		size_t n = row->hi - i < 16 ? (size_t)(row->hi - i) : 16;
@@ -236,6 +255,11 @@ static void probs(const struct loom_attn_kv *kv, const struct loom_attn_row *row
 		sum = vec_add(sum, e);
 	}
 	float total = vec_sum(sum);
+	if (row->sink) {
+		float own[16];
+		vec_store(own, vec_exp(vec_set1(*row->sink - top)));
+		total += own[0];
+	}
 	for (int32_t i = row->lo; i < row->hi; i++)
 		out[i] /= total;
 }

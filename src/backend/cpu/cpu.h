@@ -29,10 +29,14 @@ struct loom_device_state {
 	const struct loom_attn *attn;
 	struct loom_pool *pool;
 	float *slots[LOOM_MAX_SLOT]; /* [max_tok or max_out, width] */
-	float *kv;                   /* pages: [n_page][n_layer][n_head_kv] of keys [d][64] and values [64][d] */
-	size_t page_floats, layer_floats, head_floats;
+	float *kv;                   /* pages: [n_page][layers with a KV_STORE][n_head_kv] of keys [d][64] and values [64][dv] */
+	size_t page_floats;
+	size_t *layer_at;            /* [n_layer] where a layer begins in a page; floats */
 	float *matmul_scratch;       /* [n_thread] loom_matmul_scratch() */
-	float *attn_work;            /* [n_thread] LOOM_ATTN_ROWS * d_head */
+	float *attn_work;            /* [n_thread] LOOM_ATTN_ROWS * d_value */
+	int32_t d_value;             /* widest value head */
+	float *score_bias;           /* [n_head][bias_stride] cpu_bias.c; NULL: the plan has none */
+	int32_t bias_stride;
 	float *cos, *sin;            /* [n_rope][max_tok][rope_width] of the step */
 	float *freq;                 /* [rope_width] scratch of length-dependent types */
 	int32_t rope_width;
@@ -50,6 +54,11 @@ enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct l
 void loom_cpu_model_free(struct loom_device_model *m);
 enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies, size_t n_copy,
 	const float **logits, struct loom_err *err) LOOM_MUST_CHECK;
+/* cpu_bias.c: what is added to scores, made once a state. Columns of s->score_bias (0: none) for sequences of at most n positions;
+ * filling it; a row's part of it. */
+int32_t loom_cpu_bias_stride(const struct loom_plan *p, int32_t n);
+void loom_cpu_bias_fill(struct loom_device_state *s);
+void loom_cpu_bias_row(const struct loom_device_state *s, const struct loom_op *op, int32_t head, int32_t pos, struct loom_attn_row *row);
 /* cpu_attend.c: the ops that touch pages. */
 void loom_cpu_kv_store(struct loom_device_state *s, const struct loom_op *op);
 void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op);

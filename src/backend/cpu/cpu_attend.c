@@ -1,16 +1,18 @@
 /* cpu_attend.c: the ops that touch KV pages: storing, attending, probabilities. The numbers are attn_impl.h's; here is who
  * computes what. */
+#include <string.h>
+
 #include "cpu.h"
 
 static struct loom_attn_kv head_of(const struct loom_device_state *s, const struct loom_op *op, const struct loom_batch_seq *q, int32_t head)
 {
-	size_t at = (size_t)op->layer * s->layer_floats + (size_t)head * s->head_floats;
+	size_t at = s->layer_at[op->layer] + (size_t)head * (size_t)(op->d_head + op->d_value) * LOOM_PAGE;
 
 	return (struct loom_attn_kv){.base = s->kv + at, .pages = q->pages, .page_stride = s->page_floats,
-		.v_offset = (size_t)op->d_head * LOOM_PAGE, .d = op->d_head, .scale = op->scale};
+		.v_offset = (size_t)op->d_head * LOOM_PAGE, .d = op->d_head, .dv = op->d_value, .scale = op->scale, .softcap = op->softcap};
 }
 
-static const float *row_of(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
+static float *row_of(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
 {
 	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
 }
@@ -26,19 +28,18 @@ static void store_item(void *ctx, size_t item, int thread)
 	const struct store_job *j = ctx;
 	const struct loom_op *op = j->op;
 	const struct loom_batch_seq *q = &j->s->batch->seqs[item / (size_t)op->n_head_kv];
-	size_t head = item % (size_t)op->n_head_kv, d = (size_t)op->d_head;
+	size_t head = item % (size_t)op->n_head_kv, d = (size_t)op->d_head, dv = (size_t)op->d_value;
 
 	(void)thread;
 	for (int32_t r = 0; r < q->n_row; r++) {
 		int32_t pos = q->pos0 + r;
 		size_t page = (size_t)q->pages[pos / LOOM_PAGE], lane = (size_t)(pos % LOOM_PAGE);
-		float *k = j->s->kv + page * j->s->page_floats + (size_t)op->layer * j->s->layer_floats + head * j->s->head_floats;
-		float *v = k + d * LOOM_PAGE + lane * d;
-		const float *key = row_of(j->s, &op->a, q->row0 + r) + head * d, *value = row_of(j->s, &op->b, q->row0 + r) + head * d;
+		float *k = j->s->kv + page * j->s->page_floats + j->s->layer_at[op->layer] + head * (d + dv) * LOOM_PAGE;
+		const float *key = row_of(j->s, &op->a, q->row0 + r) + head * d, *value = row_of(j->s, &op->b, q->row0 + r) + head * dv;
 		for (size_t i = 0; i < d; i++) {
 			k[i * LOOM_PAGE + lane] = key[i];
-			v[i] = value[i];
 		}
+		memcpy(k + d * LOOM_PAGE + lane * dv, value, dv * sizeof(float));
 	}
 }
 
@@ -55,9 +56,29 @@ static void sees(const struct loom_op *op, const struct loom_batch_seq *q, int32
 {
 	*hi = op->causal ? pos + 1 : q->pos0 + q->n_row;
 	*lo = 0;
-	if (op->window > 0 && pos - op->window + 1 > 0) {
-		*lo = pos - op->window + 1;
+	if (op->window == 0) {
+		return;
 	}
+	*lo = op->chunked ? pos - pos % op->window : pos - op->window + 1 > 0 ? pos - op->window + 1 : 0;
+	if (!op->causal && (int64_t)pos + op->window < *hi) {
+		*hi = pos + op->window;
+	}
+}
+
+/* The row of query head `head` at position pos, but for its pointers. */
+static struct loom_attn_row row_at(const struct loom_device_state *s, const struct loom_op *op, const struct loom_batch_seq *q,
+	int32_t head, int32_t pos)
+{
+	struct loom_attn_row row = {.q = NULL};
+
+	sees(op, q, pos, &row.lo, &row.hi);
+	if (op->score_bias != LOOM_SCORE_PLAIN) {
+		loom_cpu_bias_row(s, op, head, pos, &row);
+	}
+	if (op->sinks >= 0) {
+		row.sink = &s->model->weights[op->sinks].vector[head];
+	}
+	return row;
 }
 
 /* Some rows of a sequence for one kv head: the query heads that share it, at consecutive positions. */
@@ -83,13 +104,12 @@ static void attend_item(void *ctx, size_t item, int thread)
 	struct loom_attn_kv kv = head_of(s, op, q, kv_head);
 	int32_t first = (tile - s->tile0[lo]) * LOOM_ATTN_ROWS, end = q->n_row * group;
 	for (int32_t i = first; i < end && n < LOOM_ATTN_ROWS; i++, n++) {
-		int32_t row = q->row0 + i / group;
-		size_t at = (size_t)(kv_head * group + i % group) * (size_t)op->d_head;
-		rows[n].q = row_of(s, &op->a, row) + at;
-		rows[n].out = s->slots[op->out.slot] + (size_t)row * (size_t)s->plan->slot_width[op->out.slot] + (size_t)op->out.col + at;
-		sees(op, q, q->pos0 + i / group, &rows[n].lo, &rows[n].hi);
+		int32_t row = q->row0 + i / group, head = kv_head * group + i % group;
+		rows[n] = row_at(s, op, q, head, q->pos0 + i / group);
+		rows[n].q = row_of(s, &op->a, row) + (size_t)head * (size_t)op->d_head;
+		rows[n].out = row_of(s, &op->out, row) + (size_t)head * (size_t)op->d_value;
 	}
-	s->attn->attend(&kv, rows, n, s->attn_work + (size_t)thread * LOOM_ATTN_ROWS * (size_t)op->d_head);
+	s->attn->attend(&kv, rows, n, s->attn_work + (size_t)thread * LOOM_ATTN_ROWS * (size_t)s->d_value);
 }
 
 void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op)
@@ -116,8 +136,8 @@ void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, 
 	for (int32_t r = 0; r < c->n_row; r++) {
 		for (int32_t h = 0; h < op->n_head; h++) {
 			struct loom_attn_kv kv = head_of(s, op, q, h / group);
-			struct loom_attn_row row = {.q = row_of(s, &op->a, c->row0 + r) + (size_t)h * (size_t)op->d_head};
-			sees(op, q, q->pos0 + c->row0 + r - q->row0, &row.lo, &row.hi);
+			struct loom_attn_row row = row_at(s, op, q, h, q->pos0 + c->row0 + r - q->row0);
+			row.q = row_of(s, &op->a, c->row0 + r) + (size_t)h * (size_t)op->d_head;
 			s->attn->probs(&kv, &row, c->n_key, c->dst + (size_t)r * c->stride + (size_t)h * (size_t)c->n_key);
 		}
 	}

@@ -19,9 +19,9 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
-	size_t slots[LOOM_MAX_SLOT], matmul, attn, cos, sin, freq, tile0, total;
-	size_t kv;
-	int32_t rope_width;
+	size_t slots[LOOM_MAX_SLOT], matmul, attn, cos, sin, freq, tile0, layer_at, bias, total;
+	size_t kv, page_floats;
+	int32_t rope_width, d_value, bias_stride;
 	bool overflow;
 };
 
@@ -35,6 +35,26 @@ static size_t take(struct layout *l, size_t a, size_t b, size_t size)
 	return at;
 }
 
+/* Floats of one page: each layer that stores keys and values has its own part, as large as its heads are. layer_at may be NULL. */
+static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *overflow)
+{
+	size_t sum = 0, n;
+
+	for (int32_t i = 0; i < p->n_op; i++) {
+		const struct loom_op *op = &p->ops[i];
+		if (op->kind != LOOM_OP_KV_STORE) {
+			continue;
+		}
+		if (layer_at) {
+			layer_at[op->layer] = sum;
+		}
+		if (!loom_mul((size_t)op->d_head + (size_t)op->d_value, (size_t)op->n_head_kv * LOOM_PAGE, &n) || !loom_add(sum, n, &sum)) {
+			*overflow = true;
+		}
+	}
+	return sum;
+}
+
 static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)
 {
 	struct layout l = {.total = 0};
@@ -46,14 +66,21 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 	for (int32_t i = 0; i < p->n_slot; i++) {
 		l.slots[i] = take(&l, p->slot_out_rows[i] ? (size_t)o->max_out : tok, (size_t)p->slot_width[i], sizeof(float));
 	}
+	for (int32_t i = 0; i < p->n_op; i++) {
+		const struct loom_op *op = &p->ops[i];
+		l.d_value = op->kind == LOOM_OP_ATTEND && op->d_value > l.d_value ? op->d_value : l.d_value;
+	}
 	l.matmul = take(&l, threads, loom_matmul_scratch(), sizeof(float));
-	l.attn = take(&l, threads * LOOM_ATTN_ROWS, (size_t)p->d_head, sizeof(float));
+	l.attn = take(&l, threads * LOOM_ATTN_ROWS, (size_t)l.d_value, sizeof(float));
 	l.cos = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
 	l.tile0 = take(&l, tok + 1, 1, sizeof(int32_t));
-	if (!loom_mul((size_t)o->n_page, (size_t)p->n_layer, &n) || !loom_mul(n, (size_t)p->n_head_kv * 2, &n) ||
-		!loom_mul(n, (size_t)p->d_head * LOOM_PAGE * sizeof(float), &l.kv)) {
+	l.layer_at = take(&l, (size_t)p->n_layer, 1, sizeof(size_t));
+	l.bias_stride = loom_cpu_bias_stride(p, o->n_page < p->n_ctx / LOOM_PAGE ? o->n_page * LOOM_PAGE : p->n_ctx);
+	l.bias = take(&l, (size_t)p->n_head, (size_t)l.bias_stride, sizeof(float));
+	l.page_floats = page_layout(p, NULL, &l.overflow);
+	if (!loom_mul((size_t)o->n_page, l.page_floats, &n) || !loom_mul(n, sizeof(float), &l.kv)) {
 		l.overflow = true;
 	}
 	return l;
@@ -94,9 +121,9 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 		return loom_err_nomem(err, "workspace", sizeof(*s));
 	}
 	s->memory_bytes = l.total;
-	s->kv_bytes = l.kv;
+	s->kv_bytes = l.kv ? l.kv : 1;
 	s->memory = loom_pages_alloc(l.total);
-	s->kv = loom_pages_alloc(l.kv);
+	s->kv = loom_pages_alloc(l.kv ? l.kv : 1);
 	s->pool = loom_pool_new(o->n_thread > 0 ? o->n_thread : 1);
 	if (!s->memory || !s->kv || !s->pool) {
 		state_free(s);
@@ -119,9 +146,12 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->freq = (float *)(void *)(base + l.freq);
 	s->tile0 = (int32_t *)(void *)(base + l.tile0);
 	s->rope_width = l.rope_width;
-	s->head_floats = 2 * (size_t)p->d_head * LOOM_PAGE;
-	s->layer_floats = s->head_floats * (size_t)p->n_head_kv;
-	s->page_floats = s->layer_floats * (size_t)p->n_layer;
+	s->layer_at = (size_t *)(void *)(base + l.layer_at);
+	s->page_floats = page_layout(p, s->layer_at, &l.overflow);
+	s->d_value = l.d_value;
+	s->bias_stride = l.bias_stride;
+	s->score_bias = l.bias_stride ? (float *)(void *)(base + l.bias) : NULL;
+	loom_cpu_bias_fill(s);
 	*out = s;
 	return LOOM_OK;
 }
