@@ -196,6 +196,13 @@ struct loom_state_opts {
 	int n_thread;
 };
 
+/* Where a step's time goes: the shortest time seen of each op, over the steps of n_tok rows. */
+struct loom_profile {
+	int32_t n_tok;
+	uint64_t n_step;
+	uint64_t *best_ns;       /* [n_op] */
+};
+
 struct loom_backend {
 	const char *name;        /* "cpu" */
 	/* Bytes that model_new will allocate, before anything is read; for the budget. */
@@ -216,6 +223,8 @@ struct loom_backend {
 		size_t n_copy, const float **logits, struct loom_err *err);
 	/* Reads the next rows into the state without running: copies page src to page dst (prefix sharing). */
 	void (*page_copy)(struct loom_device_state *s, int32_t src, int32_t dst);
+	/* From now on exec fills p, which outlives that; NULL: no more. Between steps only. */
+	void (*profile)(struct loom_device_state *s, struct loom_profile *p);
 };
 
 /* The backend for a device name ("cpu", "cuda:0"); NULL when there is none here. src/backend/backend.c */

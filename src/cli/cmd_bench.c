@@ -4,23 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "bench.h"
 #include "clock.h"
 #include "file.h"
 #include "mem.h"
 #include "str.h"
-
-#define PROMPT 512
-#define DECODE 64
-#define MAX_ROUNDS 101
-
-struct bench {
-	struct loom_engine *e;
-	struct loom_resident *r;
-	struct loom_model_info info;
-	int rounds;
-	struct loom_err err;
-};
+#include "threads.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -35,8 +24,7 @@ static double median(double *v, int n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/* One request, timed; < 0 on failure with b->err set. */
-static double run_ms(struct bench *b, const struct loom_request *q)
+double loom_bench_run_ms(struct loom_bench *b, const struct loom_request *q)
 {
 	struct loom_answer a;
 	double t0 = loom_clock_ms(), ms;
@@ -49,15 +37,15 @@ static double run_ms(struct bench *b, const struct loom_request *q)
 	return rc ? -1 : ms;
 }
 
-static double median_ms(struct bench *b, const struct loom_request *q)
+static double median_ms(struct loom_bench *b, const struct loom_request *q)
 {
-	double v[MAX_ROUNDS];
+	double v[LOOM_BENCH_MAX_ROUNDS];
 
-	if (run_ms(b, q) < 0) { /* first touch of memory is not what is measured */
+	if (loom_bench_run_ms(b, q) < 0) { /* first touch of memory is not what is measured */
 		return -1;
 	}
 	for (int i = 0; i < b->rounds; i++) {
-		v[i] = run_ms(b, q);
+		v[i] = loom_bench_run_ms(b, q);
 		if (v[i] < 0) {
 			return -1;
 		}
@@ -65,7 +53,7 @@ static double median_ms(struct bench *b, const struct loom_request *q)
 	return median(v, b->rounds);
 }
 
-static struct loom_request generate(const int32_t *ids, size_t n, int64_t max_tokens)
+struct loom_request loom_bench_generate(const int32_t *ids, size_t n, int64_t max_tokens)
 {
 	struct loom_request q = {.kind = LOOM_REQUEST_GENERATE, .ids = ids, .n_ids = n, .max_tokens = max_tokens, .pooling = -1, .normalize = -1,
 		.layer = -1};
@@ -75,13 +63,28 @@ static struct loom_request generate(const int32_t *ids, size_t n, int64_t max_to
 	return q;
 }
 
-/* Median of the ratio with/without, measured in turns, so that a slow moment of the machine hits both. */
-static double capture_overhead(struct bench *b, const struct loom_request *plain, const struct loom_request *with)
+size_t loom_bench_prompt_length(const struct loom_bench *b)
 {
-	double ratio[MAX_ROUNDS];
+	int64_t most = b->info.max_seq > 0 && b->info.max_seq < b->info.n_ctx ? b->info.max_seq : b->info.n_ctx;
+
+	most -= b->info.causal;
+	return most < LOOM_BENCH_PROMPT ? (size_t)(most > 1 ? most : 1) : LOOM_BENCH_PROMPT;
+}
+
+void loom_bench_prompt(const struct loom_bench *b, int32_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = (int32_t)((uint32_t)(i * 2654435761u) % (uint32_t)b->info.n_vocab);
+	}
+}
+
+/* Median of the ratio with/without, measured in turns, so that a slow moment of the machine hits both. */
+static double capture_overhead(struct loom_bench *b, const struct loom_request *plain, const struct loom_request *with)
+{
+	double ratio[LOOM_BENCH_MAX_ROUNDS];
 
 	for (int i = -1; i < b->rounds; i++) {
-		double x = run_ms(b, plain), y = run_ms(b, with);
+		double x = loom_bench_run_ms(b, plain), y = loom_bench_run_ms(b, with);
 		if (x < 0 || y < 0) {
 			return -1;
 		}
@@ -92,23 +95,21 @@ static double capture_overhead(struct bench *b, const struct loom_request *plain
 	return (median(ratio, b->rounds) - 1) * 100;
 }
 
-static int bench_decoder(struct bench *b, bool json)
+static int bench_decoder(struct loom_bench *b, bool json)
 {
-	static int32_t ids[PROMPT];
+	static int32_t ids[LOOM_BENCH_PROMPT];
 	struct loom_capture_spec spec = {.name = "h", .site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_ALL, .dtype = LOOM_F32};
 	struct loom_request prefill, one, many, with;
 	double prefill_ms, one_ms, many_ms, overhead;
 
-	for (int i = 0; i < PROMPT; i++) {
-		ids[i] = (int32_t)((uint32_t)(i * 2654435761u) % (uint32_t)b->info.n_vocab);
-	}
-	prefill = generate(ids, PROMPT, 0);
+	loom_bench_prompt(b, ids, LOOM_BENCH_PROMPT);
+	prefill = loom_bench_generate(ids, LOOM_BENCH_PROMPT, 0);
 	prefill.return_hidden_states = true; /* of the last token: what an answer always holds */
 	static const int64_t last = -1;
 	prefill.hidden_layers = &last;
 	prefill.n_hidden_layer = 1;
-	one = generate(ids, 32, 1);
-	many = generate(ids, 32, 1 + DECODE);
+	one = loom_bench_generate(ids, 32, 1);
+	many = loom_bench_generate(ids, 32, 1 + LOOM_BENCH_DECODE);
 	with = prefill;
 	with.captures = &spec;
 	with.n_capture = 1;
@@ -119,13 +120,13 @@ static int bench_decoder(struct bench *b, bool json)
 	if (b->err.status) {
 		return loom_fail(&b->err);
 	}
-	double tokens = PROMPT * 1e3 / prefill_ms, decode = DECODE * 1e3 / (many_ms - one_ms);
+	double tokens = LOOM_BENCH_PROMPT * 1e3 / prefill_ms, decode = LOOM_BENCH_DECODE * 1e3 / (many_ms - one_ms);
 	if (json) {
 		(void)printf("{\"prefill\": {\"%d\": {\"ms\": %.3f, \"tokens_per_second\": %.2f}}, \"decode\": {\"tokens_per_second\": %.2f}, "
-			"\"capture\": {\"overhead_percent\": %.2f}, \"isa\": \"%s\"}\n", PROMPT, prefill_ms, tokens, decode, overhead, loom_cpu_isa());
+			"\"capture\": {\"overhead_percent\": %.2f}, \"isa\": \"%s\"}\n", LOOM_BENCH_PROMPT, prefill_ms, tokens, decode, overhead, loom_cpu_isa());
 	} else {
 		(void)printf("prefill of %d tokens            %8.1f ms  %8.1f tokens/s\ndecode                            %20.1f tokens/s\n"
-			"all hidden states of %d tokens  %+7.1f %%\n", PROMPT, prefill_ms, tokens, decode, PROMPT, overhead);
+			"all hidden states of %d tokens  %+7.1f %%\n", LOOM_BENCH_PROMPT, prefill_ms, tokens, decode, LOOM_BENCH_PROMPT, overhead);
 	}
 	return LOOM_EXIT_OK;
 }
@@ -159,11 +160,11 @@ static struct loom_request embed(const char *text)
 }
 
 /* All texts as one ragged batch. */
-static double many_ms(struct bench *b, char **lines, size_t n)
+static double many_ms(struct loom_bench *b, char **lines, size_t n)
 {
 	struct loom_request *q = loom_calloc(n, sizeof(*q));
 	struct loom_answer *a = loom_calloc(n, sizeof(*a));
-	double v[MAX_ROUNDS], out = -1;
+	double v[LOOM_BENCH_MAX_ROUNDS], out = -1;
 	size_t bad = 0;
 	int done = 0;
 
@@ -194,7 +195,7 @@ static double many_ms(struct bench *b, char **lines, size_t n)
 	return out;
 }
 
-static int bench_encoder(struct bench *b, const char *path, bool json)
+static int bench_encoder(struct loom_bench *b, const char *path, bool json)
 {
 	static char sample[] = "A happy person in the rain\nThe quick brown fox jumps over the lazy dog and does not look back at all.\n"
 			       "Hidden states are the numbers that a model thinks in; a probe reads them, and a steering vector changes them.\n";
@@ -230,18 +231,20 @@ int loom_cmd_bench(int argc, char **argv)
 {
 	struct loom_run_options run;
 	const char *model = NULL, *texts = NULL;
-	bool json = false;
+	bool json = false, ops = false;
 	int64_t rounds = 5;
 	loom_run_options_default(&run);
 	const struct loom_opt opts[] = {
 		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, NULL, "print JSON"},
-		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, MAX_ROUNDS, NULL, "N", "measurements of each number; the median is printed (default 5)"},
+		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, LOOM_BENCH_MAX_ROUNDS, NULL, "N",
+			"measurements of each number; the median is printed (default 5)"},
+		{"--ops", 0, LOOM_OPT_FLAG, &ops, 0, 0, NULL, NULL, "bytes, flops and time of each op of the plan, beside the machine's roofs"},
 		{"--texts", 0, LOOM_OPT_STRING, &texts, 0, 0, NULL, "FILE", "texts to embed, one a line (encoders)"},
 		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
 		LOOM_RUN_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
-	struct bench b = {.rounds = 0};
+	struct loom_bench b = {.rounds = 0};
 	size_t n;
 	int rc = loom_options(argc, argv, opts, "loom bench MODEL [options]", &model, 1, &n);
 
@@ -257,7 +260,11 @@ int loom_cmd_bench(int argc, char **argv)
 	}
 	b.rounds = (int)rounds;
 	loom_resident_info(b.r, &b.info);
-	rc = b.info.causal ? bench_decoder(&b, json) : bench_encoder(&b, texts, json);
+	if (ops) {
+		rc = loom_bench_ops(&b, json, run.threads > 0 ? (int)run.threads : loom_cpu_cores());
+	} else {
+		rc = b.info.causal ? bench_decoder(&b, json) : bench_encoder(&b, texts, json);
+	}
 	loom_close_one(b.e, b.r);
 	return rc;
 }

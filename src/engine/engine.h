@@ -65,6 +65,9 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);
 /* Sites of the model: presence, width, layers (model.h). */
 void loom_resident_site(const struct loom_resident *r, enum loom_site site, struct loom_site_info *out);
+const struct loom_plan *loom_resident_plan(const struct loom_resident *r);
+/* Times of the plan's ops into p (loom_backend.h), NULL: no more. Only while nothing is under way. false: the backend has none. */
+bool loom_resident_profile(struct loom_resident *r, struct loom_profile *p);
 /* Calls fn for each model that is loaded or loading. fn must be quick. */
 void loom_engine_each(struct loom_engine *e, void (*fn)(void *ctx, const struct loom_model_info *i), void *ctx);
 bool loom_engine_healthy(struct loom_engine *e);

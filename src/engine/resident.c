@@ -255,3 +255,16 @@ void loom_resident_site(const struct loom_resident *r, enum loom_site site, stru
 {
 	loom_model_site(r->opened.model, site, out);
 }
+
+const struct loom_plan *loom_resident_plan(const struct loom_resident *r)
+{
+	return &r->opened.model->plan;
+}
+
+bool loom_resident_profile(struct loom_resident *r, struct loom_profile *p)
+{
+	if (!r->backend->profile)
+		return false;
+	r->backend->profile(r->device_state, p);
+	return true;
+}

@@ -12,6 +12,7 @@ enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *
 	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err) LOOM_MUST_CHECK;
 /* The op list as text, one op a line with shapes, weights and taps (loom plan MODEL; golden tests). */
 void loom_plan_print(const struct loom_plan *p, const struct loom_config *cfg, struct loom_buf *out);
+const char *loom_op_name(enum loom_op_kind kind);
 /* Index of the TAP op of a site at a layer (HIDDEN: 0..L; sites without layers: layer -1); -1 when the plan has none. */
 int32_t loom_plan_tap(const struct loom_plan *p, enum loom_site site, int32_t layer);
 

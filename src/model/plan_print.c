@@ -14,6 +14,11 @@ static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh
 static const char *const index_names[] = {"token", "position", "type 0"};
 static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
 
+const char *loom_op_name(enum loom_op_kind kind)
+{
+	return op_names[kind];
+}
+
 static void put_view(const struct loom_plan *p, const struct loom_view *v, struct loom_buf *out)
 {
 	if (v->slot < 0) {

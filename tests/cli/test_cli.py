@@ -43,6 +43,18 @@ def test_generate_is_as_over_http(loom_bin, post, tiny, tmp_path):
     assert load_file(out)["captures.hidden"].shape[0] == 4
 
 
+@pytest.mark.parametrize("name", ["llama-gqa", "bert"])
+def test_bench_ops_counts_each_op(loom_bin, tiny, name):
+    r = run(loom_bin, "bench", tiny(name), "--ops", "--json", "--rounds", "2", "--threads", "2", "--device", "cpu")
+    assert r.returncode == 0, r.stderr
+    page = json.loads(r.stdout)
+    ops = {x["op"]: x for x in page["prefill"]}
+    assert page["roof"]["flops"] > 0 and page["roof"]["read_bytes"] > 0
+    assert {"embed", "norm", "attend", "add"} <= ops.keys() and all(x["seconds"] > 0 and x["bytes"] > 0 for x in ops.values())
+    assert all(x["flops"] > 0 for x in (ops["attend"], ops["attn.qkv"])) and (name == "bert") == (page["single_row"] == [])
+    assert "roofs:" in run(loom_bin, "bench", tiny(name), "--ops", "--rounds", "1").stdout
+
+
 def test_embed_tokenize_plan_probe(loom_bin, post, tiny):
     r = run(loom_bin, "embed", tiny("bert"), text="one\ntwo words\n")
     lines = [json.loads(x) for x in r.stdout.splitlines()]

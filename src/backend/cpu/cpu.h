@@ -45,6 +45,7 @@ struct loom_device_state {
 	size_t memory_bytes, kv_bytes;
 	/* the step that is running */
 	const struct loom_batch *batch;
+	struct loom_profile *profile; /* NULL: times are not wanted */
 };
 
 /* Bytes of a weight as kept; 0 on overflow. cpu_load.c */

@@ -161,6 +161,11 @@ static void page_copy(struct loom_device_state *s, int32_t src, int32_t dst)
 	memcpy(s->kv + (size_t)dst * s->page_floats, s->kv + (size_t)src * s->page_floats, s->page_floats * sizeof(float));
 }
 
+static void profile(struct loom_device_state *s, struct loom_profile *p)
+{
+	s->profile = p;
+}
+
 const struct loom_backend loom_backend_cpu = {
 	.name = "cpu",
 	.model_bytes = model_bytes,
@@ -171,4 +176,5 @@ const struct loom_backend loom_backend_cpu = {
 	.state_free = state_free,
 	.exec = loom_cpu_exec,
 	.page_copy = page_copy,
+	.profile = profile,
 };

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "clock.h"
 #include "cpu.h"
 #include "f16.h"
 #include "mem.h"
@@ -202,10 +203,39 @@ static void linear(struct loom_device_state *s, const struct loom_op *op, int32_
 		vector(s, op->bias), at(s, &op->out, 0), (size_t)s->plan->slot_width[op->out.slot], s->matmul_scratch);
 }
 
+/* One op that computes. */
+static void run_op(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
+{
+	switch (op->kind) {
+	case LOOM_OP_LINEAR:
+		linear(s, op, n_row);
+		break;
+	case LOOM_OP_KV_STORE:
+		loom_cpu_kv_store(s, op);
+		break;
+	case LOOM_OP_ATTEND:
+		loom_cpu_attend(s, op);
+		break;
+	default:
+		each_row(s, op, n_row);
+		break;
+	}
+}
+
+static void run_timed(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
+{
+	uint64_t t0 = loom_clock_ns(), *best = &s->profile->best_ns[op - s->plan->ops], ns;
+
+	run_op(s, op, n_row);
+	ns = loom_clock_ns() - t0;
+	*best = *best == 0 || ns < *best ? ns : *best;
+}
+
 enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies, size_t n_copy,
 	const float **logits, struct loom_err *err)
 {
 	enum loom_status rc = check(s, b, err);
+	bool timed = s->profile && s->profile->n_tok == b->n_tok;
 	size_t c = 0;
 
 	*logits = NULL;
@@ -221,28 +251,19 @@ enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_ba
 		if (n_row == 0) {
 			continue;
 		}
-		switch (op->kind) {
-		case LOOM_OP_LINEAR:
-			linear(s, op, n_row);
-			break;
-		case LOOM_OP_KV_STORE:
-			loom_cpu_kv_store(s, op);
-			break;
-		case LOOM_OP_ATTEND:
-			loom_cpu_attend(s, op);
-			break;
-		case LOOM_OP_TAP:
+		if (op->kind == LOOM_OP_TAP) {
 			for (; c < n_copy && copies[c].op == i; c++) {
 				copy_out(s, op, &copies[c]);
 			}
 			if (op->site == LOOM_SITE_LOGITS) {
 				*logits = at(s, &op->a, 0);
 			}
-			break;
-		default:
-			each_row(s, op, n_row);
-			break;
+		} else {
+			(timed ? run_timed : run_op)(s, op, n_row);
 		}
+	}
+	if (timed) {
+		s->profile->n_step++;
 	}
 	loom_mem_forbid(false);
 	return LOOM_OK;

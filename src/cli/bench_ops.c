@@ -1,0 +1,207 @@
+/* bench_ops.c: loom bench --ops: for each kind of op of the plan its flops, its bytes, the shortest time measured, and which share of
+ * the machine's roof that is; the roofs are measured in the same run. For a prompt of 512 tokens, and for a single row. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+#include "mem.h"
+#include "plan.h"
+#include "roof.h"
+#include "str.h"
+
+#define MAX_LINE 48
+#define SINGLE_AT 64 /* position of the single row, where the model has as many: the keys that it sees */
+#define SINGLES 16
+
+/* All ops of one name. */
+struct line {
+	char name[64];
+	int n_op;
+	double flops, bytes, seconds;
+};
+
+struct table {
+	struct line v[MAX_LINE];
+	size_t n;
+	double flops, bytes, seconds;
+};
+
+/* "attn.qkv" of "layers.3.attn.qkv.weight", or the op's own name. */
+static void name_of(const struct loom_plan *p, const struct loom_op *op, char out[static 64])
+{
+	const char *s = op->w >= 0 && op->kind == LOOM_OP_LINEAR ? p->weights[op->w].name : loom_op_name(op->kind), *dot;
+
+	if (strncmp(s, "layers.", 7) == 0 && (dot = strchr(s + 7, '.')) != NULL) {
+		s = dot + 1;
+	}
+	loom_str_copy(out, 64, s);
+	if (strlen(out) > 7 && strcmp(out + strlen(out) - 7, ".weight") == 0) {
+		out[strlen(out) - 7] = '\0';
+	}
+}
+
+/* Keys seen by rows at positions pos0 .. pos0+n-1 together. */
+static double keys_seen(const struct loom_op *op, int32_t pos0, int32_t n)
+{
+	double sum = 0;
+
+	for (int32_t i = 0; i < n; i++) {
+		int32_t seen = op->causal ? pos0 + i + 1 : pos0 + n;
+		sum += op->window > 0 && seen > op->window ? op->window : seen;
+	}
+	return sum;
+}
+
+/* What the op cannot do without: each number read and written once. */
+static void cost_of(const struct loom_plan *p, const struct loom_op *op, int32_t pos0, int32_t rows, double *flops, double *bytes)
+{
+	double m = rows, a = op->a.slot < 0 ? 0 : op->a.width, b = op->b.slot < 0 ? 0 : op->b.width, y = op->out.slot < 0 ? 0 : op->out.width;
+
+	*flops = 0;
+	*bytes = 4 * m * (a + b + y);
+	if (op->kind == LOOM_OP_LINEAR) {
+		const struct loom_weight *w = &p->weights[op->w];
+		double n = (double)w->n_row * (double)w->n_col;
+		*flops = 2 * m * n;
+		*bytes += n * (w->dtype == LOOM_F32 ? 4 : 2);
+	} else if (op->kind == LOOM_OP_ATTEND) {
+		*flops = 4 * keys_seen(op, pos0, rows) * op->d_head * op->n_head;
+		*bytes += 8.0 * (pos0 + rows) * op->d_head * op->n_head_kv;
+	} else if (op->kind == LOOM_OP_ROTATE || op->kind == LOOM_OP_KV_STORE) {
+		*bytes *= 2;
+	}
+}
+
+static void add(struct table *t, const struct loom_plan *p, const struct loom_profile *times, int32_t pos0, int32_t rows)
+{
+	*t = (struct table){.n = 0};
+	for (int32_t i = 0; i < p->n_op; i++) {
+		const struct loom_op *op = &p->ops[i];
+		char name[64];
+		double flops, bytes;
+		size_t k = 0;
+		if (op->kind == LOOM_OP_TAP || times->best_ns[i] == 0) {
+			continue;
+		}
+		name_of(p, op, name);
+		while (k < t->n && strcmp(t->v[k].name, name) != 0) {
+			k++;
+		}
+		if (k == MAX_LINE) {
+			continue;
+		}
+		if (k == t->n) {
+			t->v[t->n] = (struct line){.n_op = 0};
+			loom_str_copy(t->v[t->n++].name, sizeof(t->v[k].name), name);
+		}
+		cost_of(p, op, pos0, op->out_rows ? 1 : rows, &flops, &bytes);
+		t->v[k].n_op++;
+		t->v[k].flops += flops;
+		t->v[k].bytes += bytes;
+		t->v[k].seconds += (double)times->best_ns[i] * 1e-9;
+		t->flops += flops;
+		t->bytes += bytes;
+		t->seconds += (double)times->best_ns[i] * 1e-9;
+	}
+}
+
+/* The least time that the roofs allow. */
+static double least(const struct loom_roof *roof, double flops, double bytes)
+{
+	double x = flops / roof->flops, y = bytes / roof->read_bytes;
+
+	return x > y ? x : y;
+}
+
+static void print_line(const struct loom_roof *roof, const char *name, int n_op, double flops, double bytes, double seconds, double all)
+{
+	(void)printf("%-22s %5d %10.3f %10.3f %10.3f %6.1f %9.1f %9.1f %8.0f\n", name, n_op, flops * 1e-9, bytes * 1e-6, seconds * 1e3,
+		100 * seconds / all, flops / seconds * 1e-9, bytes / seconds * 1e-9, 100 * least(roof, flops, bytes) / seconds);
+}
+
+static void print_text(const struct loom_roof *roof, const struct table *t, const char *what)
+{
+	(void)printf("\n%s\n%-22s %5s %10s %10s %10s %6s %9s %9s %8s\n", what, "op", "count", "GFLOP", "MB", "ms", "time %", "GFLOP/s", "GB/s", "roof %");
+	for (size_t i = 0; i < t->n; i++) {
+		print_line(roof, t->v[i].name, t->v[i].n_op, t->v[i].flops, t->v[i].bytes, t->v[i].seconds, t->seconds);
+	}
+	print_line(roof, "all", 0, t->flops, t->bytes, t->seconds, t->seconds);
+}
+
+static void print_json(const struct loom_roof *roof, const struct table *t, const char *what)
+{
+	(void)printf(", \"%s\": [", what);
+	for (size_t i = 0; i < t->n; i++) {
+		const struct line *l = &t->v[i];
+		(void)printf("%s{\"op\": \"%s\", \"count\": %d, \"flops\": %.0f, \"bytes\": %.0f, \"seconds\": %.9f, \"roof_share\": %.4f}",
+			i ? ", " : "", l->name, l->n_op, l->flops, l->bytes, l->seconds, least(roof, l->flops, l->bytes) / l->seconds);
+	}
+	(void)printf("]");
+}
+
+/* Runs q often enough, with the times of steps of n_tok rows; 0 or an exit status. */
+static int measure(struct loom_bench *b, const struct loom_request *q, int32_t n_tok, struct loom_profile *times)
+{
+	const struct loom_plan *p = loom_resident_plan(b->r);
+
+	times->n_tok = n_tok;
+	times->n_step = 0;
+	memset(times->best_ns, 0, (size_t)p->n_op * sizeof(*times->best_ns));
+	if (!loom_resident_profile(b->r, times)) {
+		return loom_fail_usage("--ops: the backend of %s does not time its ops", b->info.device);
+	}
+	for (int i = 0; i < b->rounds; i++) {
+		if (loom_bench_run_ms(b, q) < 0) {
+			(void)loom_resident_profile(b->r, NULL);
+			return loom_fail(&b->err);
+		}
+	}
+	(void)loom_resident_profile(b->r, NULL);
+	return LOOM_EXIT_OK;
+}
+
+int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
+{
+	const struct loom_plan *p = loom_resident_plan(b->r);
+	static int32_t ids[LOOM_BENCH_PROMPT];
+	struct loom_profile times = {.best_ns = loom_calloc((size_t)p->n_op, sizeof(*times.best_ns))};
+	struct loom_roof roof;
+	struct loom_request q;
+	static struct table many, single;
+	int32_t n = (int32_t)loom_bench_prompt_length(b), single_at = n > 2 * SINGLE_AT ? SINGLE_AT : n / 2;
+	int rc = LOOM_EXIT_OK;
+
+	if (!times.best_ns || loom_cpu_roof(n_thread, &roof, &b->err)) {
+		loom_free(times.best_ns);
+		return loom_fail(&b->err);
+	}
+	loom_bench_prompt(b, ids, LOOM_BENCH_PROMPT);
+	q = loom_bench_generate(ids, (size_t)n, b->info.causal ? 1 : 0);
+	if (!b->info.causal) {
+		q.kind = LOOM_REQUEST_EMBED;
+	}
+	rc = measure(b, &q, n, &times);
+	add(&many, p, &times, 0, n);
+	if (rc == LOOM_EXIT_OK && b->info.causal) {
+		q = loom_bench_generate(ids, (size_t)single_at, single_at < SINGLES ? single_at : SINGLES);
+		rc = measure(b, &q, 1, &times);
+		add(&single, p, &times, single_at, 1);
+	}
+	loom_free(times.best_ns);
+	if (rc) {
+		return rc;
+	}
+	if (json) {
+		(void)printf("{\"isa\": \"%s\", \"roof\": {\"flops\": %.0f, \"read_bytes\": %.0f}", loom_cpu_isa(), roof.flops, roof.read_bytes);
+		print_json(&roof, &many, "prefill");
+		print_json(&roof, &single, "single_row");
+		(void)printf("}\n");
+		return LOOM_EXIT_OK;
+	}
+	(void)printf("roofs: %.1f GFLOP/s in float32, %.1f GB/s read (%s)\n", roof.flops * 1e-9, roof.read_bytes * 1e-9, loom_cpu_isa());
+	print_text(&roof, &many, b->info.causal ? "prompt in one step" : "one text");
+	if (b->info.causal) {
+		print_text(&roof, &single, "a single row");
+	}
+	return LOOM_EXIT_OK;
+}
