@@ -110,6 +110,42 @@ static void odd_shapes_give_the_defined_bits(void **state)
 	}
 }
 
+/* Products of several sizes in one run, as the experts of a layer are. */
+static void many_at_once_are_each_alone(void **state)
+{
+	static const int64_t shapes[][3] = {{1, 96, 40}, {130, 50, 257}, {9, 1, 5}, {17, 145, 33}};
+	struct product p[4];
+	struct loom_product many[4];
+	float *y[4];
+	struct loom_pool *pool = loom_pool_new(3);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		open_product(&p[i], types[i % 3], shapes[i][0], shapes[i][1], shapes[i][2], 3);
+		y[i] = check_guarded((size_t)(shapes[i][0] * shapes[i][1]));
+	}
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		for (size_t i = 0; i < 4; i++) {
+			many[i] = (struct loom_product){.w = &p[i].w, .x = p[i].x, .bias = i % 2 ? p[i].bias : NULL, .y = y[i],
+				.ldx = (size_t)shapes[i][2], .ldy = (size_t)shapes[i][1], .m = shapes[i][0]};
+		}
+		loom_matmul_many(pool, (enum loom_isa)isa, many, 4, p[0].scratch);
+		for (size_t i = 0; i < 4; i++) {
+			size_t n = (size_t)shapes[i][1];
+			for (size_t at = 0; at < (size_t)shapes[i][0] * n; at++) {
+				float want = defined(&p[i], (int64_t)(at / n), (int64_t)(at % n), i % 2 == 1);
+				assert_memory_equal(&y[i][at], &want, sizeof(float));
+			}
+			check_canaries(y[i], (size_t)(shapes[i][0] * shapes[i][1]));
+		}
+	}
+	for (size_t i = 0; i < 4; i++) {
+		close_product(&p[i], 3);
+		check_guarded_free(y[i]);
+	}
+	loom_pool_free(pool);
+}
+
 static void packed_rows_come_back(void **state)
 {
 	struct product p;
@@ -210,6 +246,7 @@ static void bench(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(odd_shapes_give_the_defined_bits), cmocka_unit_test(packed_rows_come_back),
+		cmocka_unit_test(many_at_once_are_each_alone),
 		cmocka_unit_test(columns_pack_as_rows_do)};
 
 	if (argc > 1 && strcmp(argv[1], "--bench") == 0) {

@@ -82,12 +82,10 @@ void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst)
 }
 
 struct job {
-	const struct loom_packed *w;
 	const struct loom_matmul_kernels *kern;
-	const float *x, *bias;
-	float *y, *scratch;
-	size_t ldx, ldy;
-	int64_t m, row_block, n_block;
+	const struct loom_product *products; /* [n] by item0 */
+	size_t n;
+	float *scratch;
 };
 
 static const loom_tile_fn *tiles_of(const struct loom_matmul_kernels *k, enum loom_dtype t)
@@ -112,15 +110,31 @@ static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const float *x
 	}
 }
 
+static const struct loom_product *product_of(const struct job *j, size_t item)
+{
+	size_t lo = 0, hi = j->n;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (j->products[mid].item0 <= item) {
+			lo = mid;
+		} else {
+			hi = mid;
+		}
+	}
+	return &j->products[lo];
+}
+
 /* One panel of outputs for one block of rows. */
 static void run_item(void *ctx, size_t item, int thread)
 {
 	const struct job *j = ctx;
-	const struct loom_packed *w = j->w;
-	int64_t panel = (int64_t)item / j->n_block, row0 = (int64_t)item % j->n_block * j->row_block;
-	int64_t rows = j->m - row0 < j->row_block ? j->m - row0 : j->row_block;
+	const struct loom_product *p = product_of(j, item);
+	const struct loom_packed *w = p->w;
+	int64_t in = (int64_t)(item - p->item0), panel = in / p->n_block, row0 = in % p->n_block * p->row_block;
+	int64_t rows = p->m - row0 < p->row_block ? p->m - row0 : p->row_block;
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
-	float *y = j->y + (size_t)row0 * j->ldy + (size_t)panel * LOOM_PANEL;
+	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
 	float *wide = j->scratch ? j->scratch + (size_t)thread * loom_matmul_scratch() : NULL;
 	bool widen = w->dtype != LOOM_F32 && wide && rows > j->kern->max_rows;
 	const loom_tile_fn *tiles = tiles_of(j->kern, widen ? LOOM_F32 : w->dtype);
@@ -135,18 +149,18 @@ static void run_item(void *ctx, size_t item, int thread)
 		}
 		for (int64_t r = 0; r < rows; r += j->kern->max_rows) {
 			int64_t n = rows - r < j->kern->max_rows ? rows - r : j->kern->max_rows;
-			const float *x = j->x + (size_t)(row0 + r) * j->ldx + (size_t)k0;
-			float *out = y + (size_t)r * j->ldy;
+			const float *x = p->x + (size_t)(row0 + r) * p->ldx + (size_t)k0;
+			float *out = y + (size_t)r * p->ldy;
 			if (width == LOOM_PANEL) {
-				tiles[n - 1](block, kn, x, j->ldx, out, j->ldy, k0 == 0);
+				tiles[n - 1](block, kn, x, p->ldx, out, p->ldy, k0 == 0);
 			} else {
-				edge_tile(tiles[n - 1], block, kn, x, j->ldx, out, j->ldy, k0 == 0, n, width);
+				edge_tile(tiles[n - 1], block, kn, x, p->ldx, out, p->ldy, k0 == 0, n, width);
 			}
 		}
 	}
-	for (int64_t r = 0; j->bias && r < rows; r++) {
-		const float *bias = j->bias + panel * LOOM_PANEL;
-		float *out = y + (size_t)r * j->ldy;
+	for (int64_t r = 0; p->bias && r < rows; r++) {
+		const float *bias = p->bias + panel * LOOM_PANEL;
+		float *out = y + (size_t)r * p->ldy;
 		for (int64_t i = 0; i < width; i++) {
 			out[i] += bias[i];
 		}
@@ -158,20 +172,35 @@ size_t loom_matmul_scratch(void)
 	return (size_t)LOOM_KBLOCK * LOOM_PANEL;
 }
 
+void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_product *products, size_t n, float *scratch)
+{
+	struct job j = {.kern = loom_matmul_kernels_for(isa), .products = products, .n = n, .scratch = scratch};
+	int64_t threads = pool ? loom_pool_size(pool) : 1, all_panels = 0;
+	size_t items = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		all_panels += panels(products[i].w->n_row);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct loom_product *p = &products[i];
+		p->row_block = ROW_BLOCK;
+		/* Fewer panels than threads can share: shorter row blocks, so that all have work. */
+		while (p->row_block > LOOM_TILE && all_panels * ((p->m + p->row_block - 1) / p->row_block) < 4 * threads) {
+			p->row_block /= 2;
+		}
+		p->n_block = (p->m + p->row_block - 1) / p->row_block;
+		p->item0 = items;
+		items += (size_t)(panels(p->w->n_row) * p->n_block);
+	}
+	loom_pool_run(pool, items, run_item, &j);
+}
+
 void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const float *x, size_t ldx, int64_t m,
 	const float *bias, float *y, size_t ldy, float *scratch)
 {
-	int64_t n_panel = panels(w->n_row), threads = pool ? loom_pool_size(pool) : 1;
-	struct job j = {.w = w, .kern = loom_matmul_kernels_for(isa), .x = x, .bias = bias, .y = y, .scratch = scratch, .ldx = ldx,
-		.ldy = ldy, .m = m, .row_block = ROW_BLOCK};
+	struct loom_product p = {.w = w, .x = x, .bias = bias, .y = y, .ldx = ldx, .ldy = ldy, .m = m};
 
-	if (m <= 0) {
-		return;
+	if (m > 0) {
+		loom_matmul_many(pool, isa, &p, 1, scratch);
 	}
-	/* Fewer panels than threads can share: shorter row blocks, so that all have work. */
-	while (j.row_block > LOOM_TILE && n_panel * ((m + j.row_block - 1) / j.row_block) < 4 * threads) {
-		j.row_block /= 2;
-	}
-	j.n_block = (m + j.row_block - 1) / j.row_block;
-	loom_pool_run(pool, (size_t)(n_panel * j.n_block), run_item, &j);
 }

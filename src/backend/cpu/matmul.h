@@ -40,4 +40,16 @@ void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_pa
 	const float *bias, float *y, size_t ldy, float *scratch);
 size_t loom_matmul_scratch(void);
 
+/* Several products in one go, so that the pool is started once: the experts of a layer. */
+struct loom_product {
+	const struct loom_packed *w;
+	const float *x, *bias; /* bias NULL: none */
+	float *y;
+	size_t ldx, ldy;
+	int64_t m;             /* rows; at least 1 */
+	size_t item0;          /* filled by loom_matmul_many */
+	int64_t row_block, n_block;
+};
+void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_product *products, size_t n, float *scratch);
+
 #endif
