@@ -17,7 +17,7 @@ MODELS = ROOT / "tests/models"
 
 class Server:
     def __init__(self, *args):
-        self.p = subprocess.Popen([BIN, "serve", "--port", "0", "--device", "cpu", *args], stderr=subprocess.PIPE, text=True)
+        self.p = subprocess.Popen([BIN, "serve", "--host", "127.0.0.1", "--port", "0", "--device", "cpu", *args], stderr=subprocess.PIPE, text=True)
         for line in self.p.stderr:
             m = re.search(r"listening on (http://\S+)", line)
             if m:

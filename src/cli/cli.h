@@ -9,11 +9,13 @@
 #include "buf.h"
 #include "engine.h"
 #include "err.h"
+#include "settings.h"
 
 enum { LOOM_EXIT_OK, LOOM_EXIT_FAILED, LOOM_EXIT_USAGE };
 
 /* argv[0] is the subcommand's own name. */
 int loom_cmd_serve(int argc, char **argv);
+int loom_cmd_config(int argc, char **argv);
 int loom_cmd_generate(int argc, char **argv);
 int loom_cmd_embed(int argc, char **argv);
 int loom_cmd_tokenize(int argc, char **argv);
@@ -50,24 +52,23 @@ int loom_fail_usage(const char *fmt, ...) LOOM_PRINTF(1, 2);
  * (line->failed). */
 bool loom_read_line(FILE *f, struct loom_buf *line);
 
-/* Options that every command which runs a model has. */
+/* What every command that runs a model takes from the settings (settings.h); its flags go over environment and file. */
 struct loom_run_options {
-	const char *device, *dtype, *cache_dir, *log_level;
-	int64_t threads;
-	double memory_fraction;
+	const char *config, *device, *dtype, *cache_dir, *threads, *memory_fraction, *log_level;
 };
-void loom_run_options_default(struct loom_run_options *o);
 #define LOOM_RUN_OPTIONS(o) \
-	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "LOOM_DEFAULT_DEVICE LOOM_GPU__DEFAULT_DEVICE", "NAME", \
-		"cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
-	{"--threads", 0, LOOM_OPT_INT, &(o).threads, 0, 256, "LOOM_THREADS", "N", "compute threads (default: physical cores)"}, \
-	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", \
+	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, NULL, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
+	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, NULL, "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
+	{"--dtype", 0, LOOM_OPT_STRING, &(o).dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"}, \
+	{"--threads", 0, LOOM_OPT_STRING, &(o).threads, 0, 0, NULL, "N", "compute threads (default: physical cores)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, NULL, "DIR", \
 		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
-	{"--memory-fraction", 0, LOOM_OPT_NUMBER, &(o).memory_fraction, 0.01, 1, "LOOM_MEMORY_FRACTION LOOM_GPU__MEMORY_FRACTION", "X", \
-		"share of free memory to use (default 0.9)"}, \
-	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, "LOOM_LOGGING__LEVEL", "LEVEL", "debug, info, warning or error"}
-/* Into engine options; false after a message when a value is not one of those allowed. */
-bool loom_run_options_apply(const struct loom_run_options *o, struct loom_engine_opts *e);
+	{"--memory-fraction", 0, LOOM_OPT_STRING, &(o).memory_fraction, 0, 0, NULL, "X", "share of free memory to use (default 0.9)"}, \
+	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, NULL, "LEVEL", "debug, info, warning or error"}
+/* Settings with the flags of o over them; to be released also after a failure. */
+enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom_settings *s, struct loom_err *err) LOOM_MUST_CHECK;
+/* Into engine options, which point into s. */
+void loom_settings_engine(const struct loom_settings *s, struct loom_engine_opts *o);
 /* An engine with one model acquired. On failure prints the message, leaves both NULL and returns the exit status; 0 when all went well. */
 int loom_open_one(const struct loom_run_options *o, const char *model, struct loom_engine **e, struct loom_resident **r);
 void loom_close_one(struct loom_engine *e, struct loom_resident *r);

@@ -229,18 +229,16 @@ static int bench_encoder(struct loom_bench *b, const char *path, bool json)
 
 int loom_cmd_bench(int argc, char **argv)
 {
-	struct loom_run_options run;
+	struct loom_run_options run = {.config = NULL};
 	const char *model = NULL, *texts = NULL;
 	bool json = false, ops = false;
 	int64_t rounds = 5;
-	loom_run_options_default(&run);
 	const struct loom_opt opts[] = {
 		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, NULL, "print JSON"},
 		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, LOOM_BENCH_MAX_ROUNDS, NULL, "N",
 			"measurements of each number; the median is printed (default 5)"},
 		{"--ops", 0, LOOM_OPT_FLAG, &ops, 0, 0, NULL, NULL, "bytes, flops and time of each op of the plan, beside the machine's roofs"},
 		{"--texts", 0, LOOM_OPT_STRING, &texts, 0, 0, NULL, "FILE", "texts to embed, one a line (encoders)"},
-		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
 		LOOM_RUN_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
@@ -261,7 +259,9 @@ int loom_cmd_bench(int argc, char **argv)
 	b.rounds = (int)rounds;
 	loom_resident_info(b.r, &b.info);
 	if (ops) {
-		rc = loom_bench_ops(&b, json, run.threads > 0 ? (int)run.threads : loom_cpu_cores());
+		struct loom_engine_opts o;
+		loom_engine_opts_get(b.e, &o);
+		rc = loom_bench_ops(&b, json, o.n_thread);
 	} else {
 		rc = b.info.causal ? bench_decoder(&b, json) : bench_encoder(&b, texts, json);
 	}

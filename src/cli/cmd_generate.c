@@ -172,7 +172,7 @@ static json_t *make_body(const struct flags *f)
 
 int loom_cmd_generate(int argc, char **argv)
 {
-	struct loom_run_options run;
+	struct loom_run_options run = {.config = NULL};
 	struct flags f = {.max_tokens = -1, .top_k = -1, .seed = -1, .logprobs = -1, .temperature = -1, .top_p = -1, .min_p = -1,
 		.penalty = -1};
 	const char *model = NULL;
@@ -181,7 +181,6 @@ int loom_cmd_generate(int argc, char **argv)
 	size_t n;
 	int rc;
 
-	loom_run_options_default(&run);
 	const struct loom_opt opts[] = {
 		{"--prompt", 0, LOOM_OPT_STRING, &f.prompt, 0, 0, NULL, "TEXT", "the prompt"},
 		{"--prompt-ids", 0, LOOM_OPT_STRING, &f.ids, 0, 0, NULL, "JSON", "the prompt as a list of token ids"},
@@ -205,7 +204,6 @@ int loom_cmd_generate(int argc, char **argv)
 		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &f.no_special, 0, 0, NULL, NULL, "don't add the tokenizer's special tokens"},
 		{"--dry-run", 0, LOOM_OPT_FLAG, &f.dry, 0, 0, NULL, NULL, "only estimate the answer's size"},
 		{"--out", 'o', LOOM_OPT_STRING, &f.out, 0, 0, NULL, "FILE", "write the answer here"},
-		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
 		LOOM_RUN_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
@@ -259,7 +257,7 @@ static int embed_lines(struct loom_engine *e, struct loom_resident *r, FILE *in,
 
 int loom_cmd_embed(int argc, char **argv)
 {
-	struct loom_run_options run;
+	struct loom_run_options run = {.config = NULL};
 	const char *words[2] = {NULL, NULL}, *pooling = NULL, *encoding = NULL, *prompt_name = NULL;
 	int64_t dimensions = 0, layer = INT64_MIN;
 	bool normalize = false, no_truncate = false;
@@ -269,7 +267,6 @@ int loom_cmd_embed(int argc, char **argv)
 	size_t n;
 	int rc;
 
-	loom_run_options_default(&run);
 	const struct loom_opt opts[] = {
 		{"--pooling", 0, LOOM_OPT_STRING, &pooling, 0, 0, NULL, "NAME", "last_token, mean, cls, max, … (default: the model's own)"},
 		{"--normalize", 0, LOOM_OPT_FLAG, &normalize, 0, 0, NULL, NULL, "unit length"},
@@ -278,7 +275,6 @@ int loom_cmd_embed(int argc, char **argv)
 		{"--dimensions", 0, LOOM_OPT_INT, &dimensions, 1, 1 << 20, NULL, "N", "keep the first N"},
 		{"--layer", 0, LOOM_OPT_INT, &layer, -1025, 1024, NULL, "N", "index of hidden (default -1)"},
 		{"--encoding", 0, LOOM_OPT_STRING, &encoding, 0, 0, NULL, "NAME", "list or base64"},
-		{"--dtype", 0, LOOM_OPT_STRING, &run.dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"},
 		LOOM_RUN_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};

@@ -13,6 +13,7 @@ static const struct {
 	const char *args, *help;
 } commands[] = {
 	{"serve", loom_cmd_serve, "", "serve models over HTTP (the default)"},
+	{"config", loom_cmd_config, "", "print the settings in force, and where each comes from"},
 	{"generate", loom_cmd_generate, "MODEL", "continue a prompt, with hidden states when asked for"},
 	{"embed", loom_cmd_embed, "MODEL [FILE]", "one embedding for each line of FILE or standard input"},
 	{"tokenize", loom_cmd_tokenize, "MODEL", "JSON lines in, ids and offsets out"},

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "dtype.h"
 #include "log.h"
 #include "str.h"
 
@@ -189,65 +188,52 @@ bool loom_read_line(FILE *f, struct loom_buf *line)
 	return !line->failed && (any || c != EOF);
 }
 
-void loom_run_options_default(struct loom_run_options *o)
+enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom_settings *s, struct loom_err *err)
 {
-	*o = (struct loom_run_options){.memory_fraction = 0.9};
-}
+	const struct {
+		const char *path, *flag, *text;
+	} flags[] = {{"gpu.default_device", "--device", o->device}, {"models.default_dtype", "--dtype", o->dtype}, {"threads", "--threads", o->threads},
+		{"models.cache_dir", "--cache-dir", o->cache_dir}, {"gpu.memory_fraction", "--memory-fraction", o->memory_fraction},
+		{"logging.level", "--log-level", o->log_level}};
+	enum loom_status rc;
 
-bool loom_run_options_apply(const struct loom_run_options *o, struct loom_engine_opts *e)
-{
-	loom_engine_opts_default(e);
-	if (o->log_level) {
-		int level = loom_log_parse_level(o->log_level);
-		if (level < 0) {
-			(void)loom_fail_usage("--log-level: expected debug, info, warning or error, found \"%s\"", o->log_level);
-			return false;
+	loom_settings_init(s);
+	rc = loom_settings_load(s, o->config, err);
+	for (size_t i = 0; rc == LOOM_OK && i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].text) {
+			rc = loom_settings_set(s, (size_t)loom_setting_find(flags[i].path), flags[i].flag, flags[i].text, err);
 		}
-		loom_log_set_level((enum loom_log_level)level);
 	}
-	if (o->device && !loom_str_eq(o->device, "cpu") && !loom_str_starts(o->device, "cuda")) {
-		(void)loom_fail_usage("--device: expected cpu or cuda:N, found \"%s\"", o->device);
-		return false;
-	}
-	if (o->dtype && !loom_str_eq(o->dtype, "auto") && loom_dtype_from_torch(o->dtype) == LOOM_DTYPE_UNKNOWN) {
-		(void)loom_fail_usage("--dtype: expected auto, float32, float16 or bfloat16, found \"%s\"", o->dtype);
-		return false;
-	}
-	e->device = o->device ? o->device : e->device;
-	e->cache_dir = o->cache_dir;
-	e->n_thread = (int)o->threads;
-	e->memory_fraction = o->memory_fraction;
-	e->allow_local = true;
-	return true;
+	return rc ? rc : loom_settings_check(s, err);
 }
 
 int loom_open_one(const struct loom_run_options *o, const char *model, struct loom_engine **e, struct loom_resident **r)
 {
 	struct loom_engine_opts opts;
 	struct loom_load_spec spec = {.id = model, .loader = -1};
+	struct loom_settings s;
 	struct loom_err err = {0};
+	int rc = LOOM_EXIT_OK;
 
 	*e = NULL;
 	*r = NULL;
-	loom_log_set_level(LOOM_LOG_ERROR);
-	if (!loom_run_options_apply(o, &opts)) {
-		return LOOM_EXIT_USAGE;
+	if (loom_run_settings(o, &s, &err)) {
+		loom_settings_release(&s);
+		return loom_fail_usage("%s", err.message);
 	}
-	if (o->dtype && !loom_str_eq(o->dtype, "auto")) {
-		spec.dtype = loom_dtype_from_torch(o->dtype);
-	}
+	/* What a server would log is no concern of a command, unless it asks. */
+	loom_log_set_level(o->log_level ? (enum loom_log_level)loom_log_parse_level(s.logging.level) : LOOM_LOG_ERROR);
+	loom_settings_engine(&s, &opts);
 	opts.show_progress = true;
 	opts.auto_unload_minutes = 0;
 	*e = loom_engine_new(&opts, &err);
-	if (!*e) {
-		return loom_fail(&err);
-	}
-	if (loom_engine_acquire(*e, &spec, r, &err)) {
+	if (!*e || loom_engine_acquire(*e, &spec, r, &err)) {
 		loom_engine_free(*e, 0);
 		*e = NULL;
-		return loom_fail(&err);
+		rc = loom_fail(&err);
 	}
-	return LOOM_EXIT_OK;
+	loom_settings_release(&s);
+	return rc;
 }
 
 void loom_close_one(struct loom_engine *e, struct loom_resident *r)

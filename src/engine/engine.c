@@ -115,11 +115,31 @@ enum loom_status loom_engine_run(struct loom_engine *e, struct loom_resident *r,
 
 /* ---- models ---- */
 
+/* What the request leaves open is as the model's overrides say, else as the engine's options do. */
+static void fill_in(const struct loom_engine *e, struct loom_load_spec *s)
+{
+	const struct loom_model_override *o = NULL;
+	for (size_t i = 0; i < e->opts.n_override; i++) {
+		if (strcmp(e->opts.overrides[i].id, s->id) == 0)
+			o = &e->opts.overrides[i];
+	}
+	bool auto_dtype = o && o->dtype && strcmp(o->dtype, "auto") == 0;
+	if (s->dtype == LOOM_DTYPE_UNKNOWN && !auto_dtype)
+		s->dtype = o && o->dtype ? loom_dtype_from_torch(o->dtype) : e->opts.dtype;
+	if (s->loader < 0 && o && o->loader)
+		s->loader = loom_loader_parse(o->loader);
+	if (!s->device || !s->device[0])
+		s->device = o && o->device ? o->device : e->opts.device;
+	if (!s->quantization && o)
+		s->quantization = o->quantization;
+}
+
 static enum loom_status open_entry(void *ctx, const char *id, const void *spec, void **resident, struct loom_err *err)
 {
 	struct loom_load_spec s = *(const struct loom_load_spec *)spec;
 	struct loom_resident *r = NULL;
 	s.id = id;
+	fill_in(ctx, &s);
 	enum loom_status st = loom_resident_open(ctx, &s, &r, err);
 	*resident = r;
 	return st;
@@ -230,7 +250,7 @@ bool loom_engine_healthy(struct loom_engine *e)
 void loom_engine_opts_default(struct loom_engine_opts *o)
 {
 	*o = (struct loom_engine_opts){.max_models = 3, .auto_unload_minutes = 20, .memory_fraction = 0.9, .max_queue = LOOM_MAX_QUEUE,
-		.step_tokens = 512, .max_context = LOOM_DEFAULT_MAX_CONTEXT, .device = "cuda:0"};
+		.step_tokens = 512, .max_context = LOOM_DEFAULT_MAX_CONTEXT, .device = "cuda:0", .fallback = true};
 }
 
 void loom_engine_limit_local(struct loom_engine *e, const char *roots)
@@ -280,6 +300,33 @@ static void *sweep(void *ctx)
 	return NULL;
 }
 
+/* Copies *s, which may be NULL, into the engine's memory. */
+static bool own(struct loom_engine *e, const char **s)
+{
+	return !*s || (*s = loom_arena_strdup(&e->words, *s));
+}
+
+/* Every string of the options becomes the engine's. */
+static bool own_words(struct loom_engine *e)
+{
+	struct loom_engine_opts *p = &e->opts;
+	const char **devices = loom_arena_alloc(&e->words, p->n_device + 1, sizeof *devices);
+	struct loom_model_override *overrides = loom_arena_alloc(&e->words, p->n_override + 1, sizeof *overrides);
+	bool ok = devices && overrides && own(e, &p->cache_dir) && own(e, &p->device);
+	for (size_t i = 0; ok && i < p->n_device; i++) {
+		devices[i] = p->devices[i];
+		ok = own(e, &devices[i]);
+	}
+	for (size_t i = 0; ok && i < p->n_override; i++) {
+		struct loom_model_override *o = &overrides[i];
+		*o = p->overrides[i];
+		ok = own(e, &o->id) && own(e, &o->loader) && own(e, &o->dtype) && own(e, &o->device) && own(e, &o->quantization);
+	}
+	p->devices = devices;
+	p->overrides = overrides;
+	return ok;
+}
+
 static bool set_opts(struct loom_engine *e, const struct loom_engine_opts *o)
 {
 	struct loom_engine_opts d;
@@ -293,9 +340,8 @@ static bool set_opts(struct loom_engine *e, const struct loom_engine_opts *o)
 	p->max_queue = o->max_queue > 0 ? o->max_queue : d.max_queue;
 	p->step_tokens = o->step_tokens > 0 ? o->step_tokens : d.step_tokens;
 	p->max_context = o->max_context > 0 ? o->max_context : d.max_context;
-	p->cache_dir = o->cache_dir ? loom_strdup(o->cache_dir) : NULL;
-	p->device = loom_strdup(o->device && o->device[0] ? o->device : d.device);
-	return p->device && (p->cache_dir || !o->cache_dir);
+	p->device = o->device && o->device[0] ? o->device : d.device;
+	return own_words(e);
 }
 
 static bool init_locks(struct loom_engine *e)
@@ -314,14 +360,15 @@ static void free_parts(struct loom_engine *e)
 	if (e->registry)
 		loom_registry_free(e->registry);
 	loom_free(e->local_roots);
-	loom_free((char *)(uintptr_t)e->opts.cache_dir);
-	loom_free((char *)(uintptr_t)e->opts.device);
+	loom_arena_release(&e->words);
 	loom_free(e);
 }
 
 struct loom_engine *loom_engine_new(const struct loom_engine_opts *o, struct loom_err *err)
 {
 	struct loom_engine *e = loom_calloc(1, sizeof *e);
+	if (e)
+		loom_arena_init(&e->words);
 	if (!e || !set_opts(e, o) || !init_locks(e)) {
 		(void)loom_err_nomem(err, "the engine", sizeof *e);
 		goto fail;

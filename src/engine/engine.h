@@ -14,6 +14,11 @@
 struct loom_engine;
 struct loom_resident; /* a loaded model, pinned by who acquired it */
 
+/* What is used for a model when a request does not say; NULL: the engine's own default. */
+struct loom_model_override {
+	const char *id, *loader, *dtype, *device, *quantization;
+};
+
 struct loom_engine_opts {
 	int n_thread;             /* compute threads; 0: physical cores */
 	int max_models;           /* 3 */
@@ -24,6 +29,12 @@ struct loom_engine_opts {
 	int64_t max_context;      /* 0: LOOM_DEFAULT_MAX_CONTEXT */
 	const char *cache_dir;    /* NULL: the hub's default */
 	const char *device;       /* "cuda:0" (default) or "cpu" */
+	const char *const *devices; /* [n_device] those that a request may name; none: any */
+	size_t n_device;
+	bool fallback;            /* true: a CUDA device where there is no GPU means the CPU, with a warning; false: LOOM_E_INVALID */
+	enum loom_dtype dtype;    /* how matrices are kept when nobody says; UNKNOWN: as stored */
+	const struct loom_model_override *overrides; /* [n_override] */
+	size_t n_override;
 	bool allow_local;         /* ids may be paths */
 	bool show_progress;       /* loading progress on stderr, when it is a terminal */
 };

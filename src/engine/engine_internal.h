@@ -64,7 +64,8 @@ void loom_resident_close(struct loom_resident *r);
 
 /* ---- engine.c ---- */
 struct loom_engine {
-	struct loom_engine_opts opts; /* its strings are the engine's */
+	struct loom_engine_opts opts; /* its strings are the engine's, in words */
+	struct loom_arena words;
 	struct loom_registry *registry;
 	bool local_limited;           /* paths only below local_roots, which may be NULL */
 	char *local_roots;

@@ -35,12 +35,20 @@ static bool is_cuda(const char *d)
 
 static enum loom_status choose_device(struct loom_resident *r, const char *device, struct loom_err *err)
 {
+	const struct loom_engine_opts *o = &r->engine->opts;
+	bool listed = o->n_device == 0 || strcmp(device, "cpu") == 0 || strcmp(device, o->device) == 0;
 	if (!is_cuda(device) && strcmp(device, "cpu") != 0)
 		return loom_err_param(err, LOOM_E_INVALID, "device", "\"%.64s\": expected cpu, cuda or cuda:N", device);
+	for (size_t i = 0; !listed && i < o->n_device; i++)
+		listed = strcmp(device, o->devices[i]) == 0 || (strcmp(device, "cuda") == 0 && strcmp(o->devices[i], "cuda:0") == 0);
+	if (!listed)
+		return loom_err_param(err, LOOM_E_INVALID, "device", "\"%.64s\" is none of the devices that this server may use (gpu.devices)", device);
 	r->backend = loom_backend_find(device);
 	loom_str_copy(r->device, sizeof r->device, device);
 	if (r->backend)
 		return LOOM_OK;
+	if (!o->fallback)
+		return loom_err_param(err, LOOM_E_INVALID, "device", "\"%.64s\": no CUDA device here, and gpu.fallback is false", device);
 	r->backend = loom_backend_find("cpu");
 	if (!r->backend)
 		return loom_err_set(err, LOOM_E_UNAVAILABLE, "no backend for the CPU in this build");
@@ -153,7 +161,7 @@ static enum loom_status open_locked(struct loom_resident *r, const struct loom_l
 	struct loom_engine *e = r->engine;
 	enum loom_status st = check_spec(spec, err);
 	if (!st)
-		st = choose_device(r, spec->device && spec->device[0] ? spec->device : e->opts.device, err);
+		st = choose_device(r, spec->device, err);
 	if (!st)
 		st = loom_source_find(spec->id, e->opts.cache_dir, loom_engine_local(e, spec->id), &r->source, err);
 	if (!st)

@@ -12,7 +12,7 @@ def run(loom_bin, *args, text=None):
 def test_help_and_version(loom_bin):
     assert "usage: loom" in run(loom_bin, "--help").stdout
     assert run(loom_bin, "--version").stdout.startswith("loom ")
-    for c in ("serve", "generate", "embed", "tokenize", "detokenize", "plan", "probe", "bench"):
+    for c in ("serve", "config", "generate", "embed", "tokenize", "detokenize", "plan", "probe", "bench"):
         r = run(loom_bin, c, "--help")
         assert r.returncode == 0 and "usage: loom " + c in r.stdout
 
