@@ -5,12 +5,14 @@
 
 Each folder holds a tokenizer (tokenizer.json, or the older files) and cases.json: for every text its ids and
 offsets with and without special tokens, the mask, the decoded text both ways, and cut to a few lengths.
+Tokenizers that are there are kept; --train makes them anew (the trainers break ties at random).
 --random adds N made-up texts (for checks by hand; the committed files have 36). --from writes only the cases
 of an existing file into OUT. Needs tokenizers and transformers; the committed files are of tokenizers 0.23.3."""
 import argparse
 import json
 import pathlib
 import random
+import struct
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -196,7 +198,69 @@ def compat():
     return t
 
 
+def charsmap(rules):
+    """SentencePiece's form of a table of replacements: a double-array trie over bytes, and the texts."""
+    texts, entries = b"", {}
+    for key, text in rules.items():
+        entries[key.encode()] = len(texts)
+        texts += text.encode() + b"\0"
+    units = {0: 0}
+
+    def place(at, items):
+        labels = sorted({k[0] for k in items if k})
+        slots = ([0] if b"" in items else []) + labels
+        base = next(b for b in range(1, 1 << 20) if all(b ^ c not in units for c in slots))
+        units[at] |= (at ^ base) << 10 | (b"" in items) << 8
+        for c in slots:
+            units[base ^ c] = c
+        if b"" in items:
+            units[base] = 1 << 31 | items[b""]
+        for c in labels:
+            place(base ^ c, {k[1:]: v for k, v in items.items() if k and k[0] == c})
+
+    place(0, entries)
+    n = max(units) // 256 * 256 + 256
+    return struct.pack("<I", 4 * n) + struct.pack(f"<{n}I", *(units.get(i, 0) for i in range(n))) + texts
+
+
+RULES = {"\t": " ", "\n": " ", "\r": " ", "\x01": "", "\x1b": "", "\u200b": "", "\u3000": " ", "\xa0": " ", "ａ": "a", "Ａ": "A", "ﬁ": "fi",
+    "ﬃ": "ffi", "½": "1⁄2", "①": "1", "²": "2", "e\u0301": "é", "\u0301": "´", "\u1112\u1161\u11ab": "한", "\u1112": "ᄒ", "Å": "Å", "Ω": "Ω", "Ⅷ": "VIII",
+    "ｱ": "ア", "ｶ": "カ", "…": "...", "©": "(c)", "\r\n": " ", "㋿": "令和", "ﷺ": "صلى الله عليه وسلم", "\u0600": "#", "ʰ": "h", "！": "!", "，": ",", "🇩": "D"}
+
+
+def unigram(norm, pre, decoder, specials, byte_fallback=False, unk="<unk>"):
+    t = Tokenizer(models.Unigram())
+    t.normalizer, t.pre_tokenizer, t.decoder = norm, pre, decoder
+    t.train_from_iterator(CORPUS.split("\n"), trainers.UnigramTrainer(vocab_size=420, special_tokens=specials, unk_token=unk, show_progress=False,
+        max_piece_length=8))
+    if byte_fallback:
+        spec = json.loads(t.to_str())
+        low = min(v for _, v in spec["model"]["vocab"]) - 1
+        spec["model"]["vocab"] += [[f"<0x{b:02X}>", low] for b in range(256) if b not in (0x07, 0xF1)]
+        spec["model"]["byte_fallback"] = True
+        t = Tokenizer.from_str(json.dumps(spec))
+    return t
+
+
+def xlmr():
+    pre = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")])
+    t = unigram(normalizers.Precompiled(charsmap(RULES)), pre, decoders.Metaspace(), ["<s>", "<pad>", "</s>", "<unk>"])
+    t.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return t
+
+
+def t5():
+    t = unigram(normalizers.Sequence([normalizers.Nmt(), normalizers.Precompiled(charsmap(RULES)), normalizers.Replace(Regex(" {2,}"), " ")]),
+        pre_tokenizers.Metaspace(prepend_scheme="first", split=False), decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(
+        prepend_scheme="first")]), ["<pad>", "</s>", "<unk>"], byte_fallback=True)
+    t.add_special_tokens(["<extra_id_0>", "<mask>"])
+    t.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B:1 </s>:1", special_tokens=[("</s>", 1)])
+    return t
+
+
 VARIANTS = {
+    "xlmr": xlmr, "t5": t5,
     "gpt2": gpt2, "roberta": roberta, "trimmed": trimmed, "llama3": llama3, "added": added,
     "qwen2": lambda: byte_bpe(split(QWEN2), norm=normalizers.NFC()),
     "tekken": lambda: byte_bpe(split(TEKKEN), ignore_merges=True),
@@ -218,6 +282,32 @@ def case(t, text):
         out["plain_offsets"] = [list(o) for o in plain.offsets]
     out["decoded"] = t.decode(full.ids, skip_special_tokens=False)
     out["decoded_skip"] = t.decode(full.ids, skip_special_tokens=True)
+    return out
+
+
+def pair(t, a, b):
+    e = t.encode(a, b)
+    return {"text": a, "pair": b, "ids": e.ids, "offsets": [list(o) for o in e.offsets], "types": e.type_ids, "special": e.special_tokens_mask}
+
+
+def cut_pair(t, a, b, n, strategy, side):
+    t.enable_truncation(n, strategy=strategy, direction=side)
+    try:
+        e = t.encode(a, b)
+        out = {"ids": e.ids, "offsets": [list(o) for o in e.offsets], "types": e.type_ids}
+    except Exception:
+        out = {"ids": None}
+    t.no_truncation()
+    return {"text": a, "pair": b, "max": n, "strategy": strategy, "left": side == "left", **out}
+
+
+def pairs(t):
+    n = t.num_special_tokens_to_add(True)
+    out = [pair(t, a, b) for a, b in (("Hello, world!", " The quick  fox."), ("", "a"), ("a b", ""), ("", ""), ("é 中", "😀 don't <mask> x"))]
+    for a, b in (("one two three four", "five six"), ("a", "the lazy dog jumps"), ("x y z", "x y z")):
+        for k in (max(n, 1), n + 2, n + 4, n + 7):
+            for strategy in ("longest_first", "only_first", "only_second"):
+                out.append(cut_pair(t, a, b, k, strategy, "left" if k == n + 7 else "right"))
     return out
 
 
@@ -247,13 +337,15 @@ def write_cases(t, folder, args):
     texts = TEXTS + random_texts(args.random, args.seed)
     added_n = t.num_special_tokens_to_add(False)
     dump(folder / "cases.json", {"n_vocab": t.get_vocab_size(), "n_added": added_n, "cases": [case(t, s) for s in texts],
-        "cuts": [cut(t, s, n + added_n) for s in TEXTS[9:16] for n in (1, 3, 7)],
+        "cuts": [cut(t, s, n + added_n) for s in TEXTS[9:16] for n in (1, 3, 7)], "pairs": pairs(t),
         "decodes": random_decodes(t, 30 + args.random, args.seed)})
 
 
 def write(name, t, out, args):
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
+    if t is None:
+        return write_cases(Tokenizer.from_file(str(folder / "tokenizer.json")), folder, args)
     spec = json.loads(t.to_str())
     if name in OLD_MERGES:
         spec["model"]["merges"] = [" ".join(m) for m in spec["model"]["merges"]]
@@ -273,8 +365,9 @@ def write_older(out, args):
                 "tokenize_chinese_chars": False, "cls_token": "[CLS]"}, BertTokenizer)):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
-        source.model.save(str(folder))
-        dump(folder / "tokenizer_config.json", options)
+        if args.train or not (folder / "tokenizer_config.json").exists():
+            source.model.save(str(folder))
+            dump(folder / "tokenizer_config.json", options)
         dump(folder / "special_tokens_map.json", {k: options[k] for k in ("unk_token", "cls_token") if k in options})
         write_cases(cls.from_pretrained(folder)._tokenizer, folder, args)
 
@@ -286,6 +379,7 @@ def main():
     p.add_argument("--random", type=int, default=36)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--from", dest="source")
+    p.add_argument("--train", action="store_true")
     args = p.parse_args()
     if args.source:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -293,7 +387,8 @@ def main():
         return
     for name, make in VARIANTS.items():
         if args.only in (None, name):
-            write(name, make(), args.out, args)
+            kept = not args.train and (args.out / name / "tokenizer.json").exists()
+            write(name, None if kept else make(), args.out, args)
     if args.only in (None, "older"):
         write_older(args.out, args)
 

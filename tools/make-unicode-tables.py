@@ -6,7 +6,7 @@ written as a mask of general categories (utf8proc gives those at run time) and t
 differs from that. Differences are taken against utf8proc and against Python's tables, so that the file
 holds for other versions of utf8proc too. Run: /path/to/python tools/make-unicode-tables.py
 """
-import ctypes, ctypes.util, os, sys, unicodedata
+import ctypes, ctypes.util, os, struct, sys, unicodedata
 from tokenizers import Regex, normalizers, pre_tokenizers as pre
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -39,6 +39,26 @@ def rust_word(c):
     return len(word.pre_tokenize_str("a" + chr(c))) == 1 and word.pre_tokenize_str(chr(c)) != []
 
 
+def charsmap_of_everything():
+    """A Precompiled normalizer that writes one X for each grapheme cluster of less than six bytes, and one for
+    each character of longer ones: every byte but 0 is a key of the trie."""
+    units = [0] * 1024
+    units[0] = 256 << 10
+    for c in range(1, 256):
+        at = 256 ^ c
+        units[at] = (at ^ (512 + c)) << 10 | 1 << 8 | c
+        units[512 + c] = 1 << 31
+    blob = struct.pack("<I", len(units) * 4) + struct.pack("<%dI" % len(units), *units) + b"X\0"
+    return normalizers.Precompiled(blob)
+
+
+clusters = charsmap_of_everything()
+
+
+def joined(before, after, n):
+    return lambda c: clusters.normalize_str(before + chr(c) + after) == "X" * n
+
+
 CLASSES = [
     # name, categories it starts from, predicate
     ("ONIG_L", "Lu Ll Lt Lm Lo", split(r"\p{L}")),
@@ -58,6 +78,14 @@ CLASSES = [
     ("CONTROL", "Cc Cf Co", normal(normalizers.BertNormalizer(**dict(bert, clean_text=True)), lambda s, c: s == "")),
     ("MARK_N", "Mn", normal(normalizers.BertNormalizer(**dict(bert, strip_accents=True)), lambda s, c: s == "")),
     ("MARK", "Mn Mc Me", normal(normalizers.StripAccents(), lambda s, c: s == "")),
+    # grapheme clusters, as far as they can be told apart by clusters of less than six bytes
+    ("G_EXTEND", "Mn Mc Me", joined("a", "", 1)),
+    ("G_PREPEND", "", joined("", "a", 1)),
+    ("G_CONTROL", "Cc Cf Zl Zp", lambda c: c < 0x10000 and clusters.normalize_str(chr(c) + "\u0301") == "XX"),
+    ("G_PICTURE", "", lambda c: clusters.normalize_str("\xa9\u200d" + chr(c)) == "XXX" and not joined("a", "", 1)(c)),
+    ("G_CONSONANT", "", lambda c: c < 0x10000 and joined("", "\u0301", 1)(c) and not joined("a", "", 1)(c) and
+        joined("\u0915\u094d", "\u0301", 4)(c)),
+    ("G_LINKER", "", lambda c: joined("a", "", 1)(c) and joined("\u0915", "\u0915\u0301", 4)(c)),
 ]
 
 
@@ -155,7 +183,7 @@ def main():
     out.append("const size_t loom_uc_n_lower = sizeof loom_uc_lower / sizeof loom_uc_lower[0];")
     out.append("const struct loom_uc_class loom_uc_classes[LOOM_UC_N] = {")
     for name, cats in masks:
-        mask = " | ".join("1u << %d" % CATS.index(k) for k in cats)
+        mask = " | ".join("1u << %d" % CATS.index(k) for k in cats) or "0"
         sets = ["{ %s, sizeof %s / sizeof %s[0] }" % ((k + name.lower(),) * 3) for k in ("set_", "clear_")]
         out.append("\t[LOOM_UC_%s] = { %s,\n\t\t%s,\n\t\t%s }," % (name, mask, *sets))
     out.append("};")

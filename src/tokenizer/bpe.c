@@ -1,7 +1,6 @@
 /* bpe.c: merges as a hash of pairs, and the merging of one piece over a linked list and a heap. */
 #include "bpe.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -55,10 +54,7 @@ enum loom_status loom_bpe_init(struct loom_bpe *b, const struct loom_vocab *v, s
 	memset(b->rules, 0xff, b->cap * sizeof *b->rules);
 	for (uint32_t cp = 0; cp < LOOM_BPE_DIRECT; cp++)
 		b->direct[cp] = loom_vocab_id(v, s, loom_utf8_encode(cp, s));
-	for (unsigned byte = 0; byte < 256; byte++) {
-		snprintf(s, sizeof s, "<0x%02X>", byte);
-		b->bytes[byte] = loom_vocab_id(v, s, 6);
-	}
+	loom_vocab_bytes(v, b->bytes);
 	return LOOM_OK;
 }
 
@@ -102,20 +98,6 @@ enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t 
 }
 
 /* --- one piece */
-
-bool loom_tokens_push(struct loom_tokens *t, struct loom_work *w, int32_t id, size_t start, size_t end)
-{
-	if (t->n == t->cap) {
-		size_t cap = t->cap * 2 + 256;
-		struct loom_token *p = loom_reallocarray(t->t, cap, sizeof *p);
-		if (!p)
-			return loom_work_nomem(w);
-		t->t = p;
-		t->cap = cap;
-	}
-	t->t[t->n++] = (struct loom_token){ id, (uint32_t)start, (uint32_t)end };
-	return true;
-}
 
 static bool heap_push(struct loom_tokens *t, struct loom_work *w, struct loom_bpe_merge m)
 {

@@ -15,6 +15,7 @@ struct loom_normalize_step {
 	const char *text;         /* Prepend, Replace: what is put in */
 	size_t n_text;
 	struct loom_regex *regex; /* Replace */
+	struct loom_precompiled *charsmap; /* Precompiled */
 };
 
 static const char *at(const struct loom_work *w, const struct loom_piece *p)
@@ -128,6 +129,29 @@ static bool run_clean_text(const void *stage, struct loom_work *w, const struct 
 	return true;
 }
 
+static bool run_precompiled(const void *stage, struct loom_work *w, const struct loom_piece *p)
+{
+	return loom_precompiled_run(((const struct loom_normalize_step *)stage)->charsmap, w, p);
+}
+
+/* SentencePiece's NMT rules: controls vanish, other kinds of blank become a space. */
+static bool run_nmt(const void *stage, struct loom_work *w, const struct loom_piece *p)
+{
+	(void)stage;
+	for (size_t i = 0, n; i < p->n; i += n) {
+		uint32_t cp;
+		n = loom_next_char(at(w, p) + i, &cp);
+		bool space = cp == '\t' || cp == '\n' || cp == '\f' || cp == '\r' || cp == 0x1680 || (cp >= 0x200B && cp <= 0x200F) ||
+		             cp == 0x2028 || cp == 0x2029 || cp == 0x2581 || cp == 0xFEFF || cp == 0xFFFD;
+		if (!space && ((cp >= 1 && cp < ' ') || cp == 0x7F || cp == 0x8F || cp == 0x9F))
+			continue;
+		if (space ? !loom_text_put_all(w, " ", 1, w->now.start[p->off + i], w->now.end[p->off + i])
+		          : !loom_text_copy(w, p->off + i, n))
+			return false;
+	}
+	return true;
+}
+
 static bool is_chinese(uint32_t cp)
 {
 	/* 0x2B920, not 0x2B820: the library's slip, kept. */
@@ -203,6 +227,14 @@ static enum loom_status read_text(struct reader *r, const json_t *spec, const ch
 	return step->text ? LOOM_OK : loom_err_nomem(r->err, "the normalizer", step->n_text);
 }
 
+static enum loom_status read_charsmap(struct reader *r, const json_t *spec, struct loom_normalize_step *step)
+{
+	const json_t *v = json_object_get(spec, "precompiled_charsmap");
+	if (!json_is_string(v))
+		return loom_err_set(r->err, LOOM_E_MODEL, "%s: precompiled_charsmap: expected a string", r->ctx.where);
+	return loom_precompiled_open(json_string_value(v), json_string_length(v), r->ctx.where, &step->charsmap, r->err);
+}
+
 static enum loom_status read_bert(struct reader *r, const json_t *spec)
 {
 	bool clean = true, chinese = true, lower = true, accents;
@@ -228,7 +260,7 @@ static const struct {
 	{ "NFC", run_form, false, true },       { "NFD", run_form, false, false },
 	{ "NFKC", run_form, true, true },       { "NFKD", run_form, true, false },
 	{ "Lowercase", run_lowercase, 0, 0 },   { "StripAccents", run_strip_accents, 0, 0 },
-	{ "ByteLevel", loom_byte_level_rewrite, 0, 0 },
+	{ "ByteLevel", loom_byte_level_rewrite, 0, 0 }, { "Nmt", run_nmt, 0, 0 },
 };
 
 static enum loom_status read_step(struct reader *r, const json_t *spec, int depth);
@@ -281,8 +313,11 @@ static enum loom_status read_step(struct reader *r, const json_t *spec, int dept
 		status = read_text(r, spec, "content", step);
 		return status ? status : loom_pattern_open(json_object_get(spec, "pattern"), r->ctx.where, &step->regex, r->err);
 	}
-	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: normalizer.type \"%.60s\" is not supported yet; supported: "
-		"BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip, StripAccents", type);
+	if (strcmp(type, "Precompiled") == 0)
+		return (step = add_step(r, run_precompiled)) ? read_charsmap(r, spec, step) : too_many(r);
+	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: normalizer.type \"%.60s\" is not supported; supported: "
+		"BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents",
+		type);
 }
 
 enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_arena *a, const json_t *spec,
@@ -298,8 +333,10 @@ enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_are
 
 void loom_normalizer_release(struct loom_normalizer *n)
 {
-	for (size_t i = 0; i < n->n_step; i++)
+	for (size_t i = 0; i < n->n_step; i++) {
 		loom_regex_free(n->steps[i].regex);
+		loom_precompiled_free(n->steps[i].charsmap);
+	}
 	n->n_step = 0;
 }
 

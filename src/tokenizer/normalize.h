@@ -22,6 +22,16 @@ enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_are
 void loom_normalizer_release(struct loom_normalizer *n);
 bool loom_normalizer_run(const struct loom_normalizer *n, struct loom_work *w);
 
+/* The charsmap of SentencePiece: base64 text in, at most LOOM_MAX_CONFIG_BYTES (precompiled.c). */
+struct loom_precompiled;
+enum loom_status loom_precompiled_open(const char *base64, size_t n, const char *where, struct loom_precompiled **out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+/* The same from the bytes themselves. */
+enum loom_status loom_precompiled_open_bytes(const void *data, size_t n, const char *where, struct loom_precompiled **out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+void loom_precompiled_free(struct loom_precompiled *c);
+bool loom_precompiled_run(const struct loom_precompiled *c, struct loom_work *w, const struct loom_piece *p);
+
 /* Unicode normalization forms with the library's alignment of each character (normalize_unicode.c). */
 bool loom_normalize_form(struct loom_work *w, const struct loom_piece *p, bool compat, bool compose);
 /* Bytes to the characters that stand for them, for the ByteLevel stages. */

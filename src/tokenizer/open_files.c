@@ -219,23 +219,20 @@ static enum loom_status bert_stages(struct folder *f, struct loom_err *err)
 	return status;
 }
 
-static enum loom_status put_around(struct folder *f, int role, const char *fallback, int32_t *ids, size_t *n,
-	struct loom_err *err)
+static enum loom_status find_around(struct folder *f, int role, const char *fallback, int32_t *out, struct loom_err *err)
 {
 	const json_t *s = content_of(f->special[role]);
 	const char *token = s ? json_string_value(s) : fallback;
-	int32_t id = loom_tokenizer_id(f->t, token, s ? json_string_length(s) : strlen(fallback));
-	if (id < 0)
+	*out = loom_tokenizer_id(f->t, token, s ? json_string_length(s) : strlen(fallback));
+	if (*out < 0)
 		return loom_err_set(err, LOOM_E_MODEL, "vocab.txt: the %s \"%.60s\" is not in it", roles[role], token);
-	ids[(*n)++] = id;
-	f->t->post.n_added++;
 	return LOOM_OK;
 }
 
 static enum loom_status fill_bert(struct folder *f, struct loom_err *err)
 {
 	static const char *const usual[N_ROLE] = { NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]" };
-	struct loom_post *p = &f->t->post;
+	int32_t cls, sep;
 	enum loom_status status;
 	if ((status = read_vocab_txt(f, err)) || (status = read_decoder(f, false, err)) || (status = read_added_file(f, false, err)))
 		return status;
@@ -247,9 +244,10 @@ static enum loom_status fill_bert(struct folder *f, struct loom_err *err)
 		if (!f->special[i] && usual[i] && loom_vocab_id(&f->t->vocab, usual[i], strlen(usual[i])) >= 0 &&
 		    (status = loom_tokenizer_special(f->t, usual[i], strlen(usual[i]), err)))
 			return status;
-	if ((status = add_tokens(f, err)) || (status = put_around(f, ROLE_CLS, "[CLS]", p->before, &p->n_before, err)))
+	if ((status = add_tokens(f, err)) || (status = find_around(f, ROLE_CLS, "[CLS]", &cls, err)) ||
+	    (status = find_around(f, ROLE_SEP, "[SEP]", &sep, err)))
 		return status;
-	return put_around(f, ROLE_SEP, "[SEP]", p->after, &p->n_after, err);
+	return loom_post_bert(&f->t->post, &f->t->arena, cls, sep, err);
 }
 
 /* --- byte-level BPE */

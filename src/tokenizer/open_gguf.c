@@ -125,17 +125,17 @@ static enum loom_status read_added(struct loom_tokenizer *t, const struct loom_g
 
 /* One token of the file around the text, when asked for. */
 static enum loom_status read_around(struct loom_tokenizer *t, const struct loom_gguf *g, const char *ask, const char *key, bool add,
-	int32_t *ids, size_t *n, struct loom_err *err)
+	int32_t *out, struct loom_err *err)
 {
 	int64_t id = -1;
+	*out = -1;
 	if (loom_gguf_find(g, ask) && !loom_gguf_bool(g, ask, &add))
 		return loom_err_set(err, LOOM_E_MODEL, "gguf: %s: expected a boolean", ask);
 	if (!add)
 		return LOOM_OK;
 	if (!loom_gguf_int(g, key, &id) || id < 0 || id >= (int64_t)t->vocab.n_id)
 		return loom_err_set(err, LOOM_E_MODEL, "gguf: %s: expected the id of a token, which %s asks for", key, ask);
-	ids[(*n)++] = (int32_t)id;
-	t->post.n_added++;
+	*out = (int32_t)id;
 	return LOOM_OK;
 }
 
@@ -149,10 +149,11 @@ static enum loom_status fill(struct loom_tokenizer *t, const struct loom_gguf *g
 	    (status = read_added(t, g, tokens, err)))
 		return status;
 	t->bpe.ignore_merges = pre->ignore_merges;
-	struct loom_post *p = &t->post;
-	if ((status = read_around(t, g, PREFIX "add_bos_token", PREFIX "bos_token_id", pre->add_bos, p->before, &p->n_before, err)))
+	int32_t bos, eos;
+	if ((status = read_around(t, g, PREFIX "add_bos_token", PREFIX "bos_token_id", pre->add_bos, &bos, err)) ||
+	    (status = read_around(t, g, PREFIX "add_eos_token", PREFIX "eos_token_id", false, &eos, err)))
 		return status;
-	return read_around(t, g, PREFIX "add_eos_token", PREFIX "eos_token_id", false, p->after, &p->n_after, err);
+	return loom_post_around(&t->post, &t->arena, bos, eos, err);
 }
 
 enum loom_status loom_tokenizer_open_gguf(const struct loom_gguf *g, struct loom_tokenizer **out, struct loom_err *err)

@@ -143,6 +143,44 @@ static enum loom_status read_wordpiece(struct loom_tokenizer *t, const json_t *m
 	return loom_tokenizer_wordpiece(t, unk, prefix, strlen(prefix), (size_t)max_chars, err);
 }
 
+/* vocab: [["piece", score], …], whose places are the ids. */
+static enum loom_status read_pieces(struct loom_tokenizer *t, const json_t *vocab, double *scores, struct loom_err *err)
+{
+	for (size_t i = 0; i < json_array_size(vocab); i++) {
+		const json_t *pair = json_array_get(vocab, i), *s = json_array_get(pair, 0), *score = json_array_get(pair, 1);
+		if (!json_is_string(s) || !json_is_number(score) || json_array_size(pair) != 2)
+			return loom_err_set(err, LOOM_E_MODEL, "%s.vocab[%zu]: expected [\"piece\", score]", model_where, i);
+		scores[i] = json_number_value(score);
+		enum loom_status status = loom_vocab_add(&t->vocab, json_string_value(s), json_string_length(s), (int64_t)i, err);
+		if (status)
+			return status;
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status read_unigram(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
+	const json_t *vocab = json_object_get(model, "vocab");
+	int64_t unk_id = -1;
+	bool byte_fallback = false;
+	enum loom_status status;
+	if ((status = loom_json_int(&c, model, "unk_id", 0, LOOM_MAX_VOCAB, &unk_id, err)) ||
+	    (status = loom_json_bool(&c, model, "byte_fallback", &byte_fallback, err)))
+		return status;
+	if (!json_is_array(vocab))
+		return loom_err_set(err, LOOM_E_MODEL, "%s.vocab: expected a list of pieces and scores", model_where);
+	double *scores = loom_reallocarray(NULL, json_array_size(vocab) + 1, sizeof *scores);
+	if (!scores)
+		return loom_err_nomem(err, "the vocabulary", json_array_size(vocab) * sizeof *scores);
+	if ((status = read_pieces(t, vocab, scores, err))) {
+		loom_free(scores);
+		return status;
+	}
+	t->model = LOOM_MODEL_UNIGRAM;
+	return loom_unigram_init(&t->unigram, &t->vocab, scores, json_array_size(vocab), unk_id, byte_fallback, err);
+}
+
 static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
@@ -153,11 +191,14 @@ static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model
 	if ((status = loom_json_str(&c, model, "type", &type, err)))
 		return status;
 	if (!type) /* older files name no type */
-		type = json_object_get(model, "merges") ? "BPE" : json_object_get(model, "max_input_chars_per_word") ? "WordPiece" : "(none)";
+		type = json_object_get(model, "merges") ? "BPE" : json_object_get(model, "max_input_chars_per_word") ? "WordPiece"
+		       : json_is_array(json_object_get(model, "vocab")) ? "Unigram" : "(none)";
+	if (strcmp(type, "Unigram") == 0)
+		return read_unigram(t, model, err);
 	bool bpe = strcmp(type, "BPE") == 0;
 	if (!bpe && strcmp(type, "WordPiece") != 0)
-		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported yet; supported: BPE, WordPiece",
-			type);
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported yet; supported: BPE, Unigram, "
+			"WordPiece", type);
 	if ((status = loom_tokenizer_vocab(t, json_object_get(model, "vocab"), "tokenizer.json: model.vocab", err)))
 		return status;
 	return bpe ? read_bpe(t, model, err) : read_wordpiece(t, model, err);

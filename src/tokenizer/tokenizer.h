@@ -22,6 +22,20 @@ struct loom_encoding {
 	uint32_t *start;   /* [n] offsets into the text in code points, as `tokenizers` gives them in Python */
 	uint32_t *end;     /* [n] */
 	uint8_t *special;  /* [n] special_tokens_mask: 1 only for what the post-processor added */
+	uint8_t *type;     /* [n] token_type_ids */
+};
+
+/* How too long an input is cut, as `tokenizers` does. */
+enum loom_truncate { LOOM_TRUNCATE_LONGEST_FIRST, LOOM_TRUNCATE_ONLY_FIRST, LOOM_TRUNCATE_ONLY_SECOND };
+struct loom_input {
+	const char *text; /* [n] valid UTF-8; NUL is text */
+	size_t n;
+	const char *pair; /* [n_pair] a second text; NULL: none */
+	size_t n_pair;
+	bool add_special;          /* run the post-processor's additions */
+	size_t max;                /* most tokens, those of the post-processor included and kept; 0: any number */
+	enum loom_truncate strategy;
+	bool left;                 /* cut at the start of the texts */
 };
 
 /* Opens the tokenizer of a model folder: tokenizer.json, else vocab.json + merges.txt (byte-level BPE, GPT-2
@@ -44,6 +58,11 @@ void loom_encoding_release(struct loom_encoding *e);
  * the result is not in the vocabulary and there is no unk. */
 enum loom_status loom_tokenizer_encode(const struct loom_tokenizer *t, const char *text, size_t n, bool add_special,
 	struct loom_encoding *e, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* The same for one text or two: "text" and "pair" as the post-processor's template puts them, offsets into the
+ * text that a token is of. *truncated: something was cut. LOOM_E_INVALID also when max leaves no room. */
+enum loom_status loom_tokenizer_encode_input(const struct loom_tokenizer *t, const struct loom_input *in, struct loom_encoding *e,
+	bool *truncated, struct loom_err *err) LOOM_MUST_CHECK;
 
 /* Appends the decoded text of ids, as `tokenizers`' decode(ids, skip_special_tokens) does; always valid UTF-8
  * (invalid bytes become U+FFFD). An id that names no token is skipped, as there. */
@@ -74,8 +93,9 @@ const char *loom_tokenizer_token(const struct loom_tokenizer *t, int32_t id, siz
 int32_t loom_tokenizer_id(const struct loom_tokenizer *t, const char *token, size_t len);
 /* Is it an added token marked special? */
 bool loom_tokenizer_is_special(const struct loom_tokenizer *t, int32_t id);
-/* How many tokens encode("", add_special) gives, i.e. what the post-processor adds to one sequence. */
+/* How many tokens the post-processor adds to one text (or to a pair). */
 size_t loom_tokenizer_n_added(const struct loom_tokenizer *t);
+size_t loom_tokenizer_n_added_pair(const struct loom_tokenizer *t);
 /* Encodes to at most max tokens, specials included and kept, cutting the content on the right as
  * `tokenizers`' truncation does; *truncated says whether it cut. */
 enum loom_status loom_tokenizer_encode_max(const struct loom_tokenizer *t, const char *text, size_t n, bool add_special,

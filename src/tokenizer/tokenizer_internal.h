@@ -9,10 +9,11 @@
 #include "post.h"
 #include "pretokenize.h"
 #include "tokenizer.h"
+#include "unigram.h"
 #include "vocab.h"
 #include "wordpiece.h"
 
-enum loom_tokenizer_model { LOOM_MODEL_BPE, LOOM_MODEL_WORDPIECE };
+enum loom_tokenizer_model { LOOM_MODEL_BPE, LOOM_MODEL_WORDPIECE, LOOM_MODEL_UNIGRAM };
 
 struct loom_tokenizer {
 	struct loom_arena arena;
@@ -23,6 +24,7 @@ struct loom_tokenizer {
 	struct loom_vocab vocab;
 	struct loom_bpe bpe;             /* when model is BPE */
 	struct loom_wordpiece wordpiece; /* when it is WordPiece */
+	struct loom_unigram unigram;     /* when it is Unigram */
 	struct loom_post post;
 	struct loom_decoder decoder;
 };

@@ -22,10 +22,14 @@ struct loom_tokens {
 	size_t cap_symbol;
 	struct loom_bpe_merge *heap;
 	size_t n_heap, cap_heap;
+	struct loom_unigram_way *ways; /* unigram.c */
+	size_t cap_way;
 	struct loom_buf key; /* a string being looked up */
 };
 
 /* Room for one more; records out of memory in w. */
 bool loom_tokens_push(struct loom_tokens *t, struct loom_work *w, int32_t id, size_t start, size_t end);
+
+void loom_tokens_release(struct loom_tokens *t);
 
 #endif

@@ -18,6 +18,9 @@ enum loom_uc {
 	LOOM_UC_CONTROL, /* what BertNormalizer's clean_text removes, besides U+0000 and U+FFFD */
 	LOOM_UC_MARK_N,  /* what BertNormalizer's strip_accents removes */
 	LOOM_UC_MARK,    /* what StripAccents removes */
+	/* Grapheme clusters: joins the one before; joins the one after; joins none; Extended_Pictographic; Indic
+	 * consonants and the signs that link them */
+	LOOM_UC_G_EXTEND, LOOM_UC_G_PREPEND, LOOM_UC_G_CONTROL, LOOM_UC_G_PICTURE, LOOM_UC_G_CONSONANT, LOOM_UC_G_LINKER,
 	LOOM_UC_N
 };
 

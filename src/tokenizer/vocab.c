@@ -1,6 +1,7 @@
 /* vocab.c: see vocab.h. */
 #include "vocab.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -55,4 +56,13 @@ enum loom_status loom_vocab_add(struct loom_vocab *v, const char *s, size_t len,
 	if (len > v->max_len)
 		v->max_len = len;
 	return LOOM_OK;
+}
+
+void loom_vocab_bytes(const struct loom_vocab *v, int32_t ids[256])
+{
+	char s[8];
+	for (unsigned byte = 0; byte < 256; byte++) {
+		(void)snprintf(s, sizeof s, "<0x%02X>", byte);
+		ids[byte] = loom_vocab_id(v, s, 6);
+	}
 }

@@ -27,6 +27,8 @@ void loom_vocab_release(struct loom_vocab *v);
 /* Copies s. A string that is there already gets the new id; of two strings with one id the first names it. */
 enum loom_status loom_vocab_add(struct loom_vocab *v, const char *s, size_t len, int64_t id, struct loom_err *err)
 	LOOM_MUST_CHECK;
+/* The ids of <0x00>..<0xFF>, -1: none; for models that fall back to bytes. */
+void loom_vocab_bytes(const struct loom_vocab *v, int32_t ids[256]);
 static inline int32_t loom_vocab_id(const struct loom_vocab *v, const char *s, size_t len)
 {
 	return (int32_t)loom_table_get(&v->by_name, s, len, -1);

@@ -34,7 +34,8 @@ static bool encode_and_decode(const struct loom_tokenizer *t, struct loom_err *e
 
 static void encoding_survives_no_memory(void **state)
 {
-	static const char *const folders[] = { "gpt2", "added", "qwen2", "bert-uncased", "llama2", "affixes", "compat" };
+	static const char *const folders[] = { "gpt2", "added", "qwen2", "bert-uncased", "llama2", "affixes", "compat",
+		"xlmr", "t5" };
 	(void)state;
 	for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
 		struct loom_tokenizer *t = open_one(folders[f]);
@@ -54,7 +55,7 @@ static void encoding_survives_no_memory(void **state)
 
 static void opening_survives_no_memory(void **state)
 {
-	static const char *const folders[] = { "added", "bert-uncased", "older-gpt2", "older-bert" };
+	static const char *const folders[] = { "added", "bert-uncased", "older-gpt2", "older-bert", "t5" };
 	(void)state;
 	for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
 		char path[4096];
@@ -127,7 +128,10 @@ static void what_is_not_supported_is_refused_by_name(void **state)
 #define BPE "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\"]]}"
 	(void)state;
 	refused("{}", "no object \"model\"");
-	refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "model.type \"Unigram\" is not supported");
+	refused("{\"model\":{\"type\":\"Odd\",\"vocab\":[]}}", "model.type \"Odd\" is not supported");
+	refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[],\"unk_id\":0}}", "unk_id 0, but the vocabulary has 0 tokens");
+	refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", "model.vocab: expected a list of pieces and scores");
+	refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1],[\"b\"]]}}", "model.vocab[1]: expected [\"piece\", score]");
 	refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0}}}", "no list \"merges\"");
 	refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":\"0\"},\"merges\":[]}}", "\"a\": expected an integer id");
 	refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "has id -1, expected 0..");
@@ -135,7 +139,12 @@ static void what_is_not_supported_is_refused_by_name(void **state)
 	refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", "expected two strings and one space");
 	refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", "would make tokens random");
 	refused("{\"version\":\"2.0\"," BPE "}", "version: expected \"1.0\", found \"2.0\"");
-	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\"}}", "normalizer.type \"Precompiled\" is not supported");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Odd\"}}", "normalizer.type \"Odd\" is not supported");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\"}}", "precompiled_charsmap: expected a string");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"a*==\"}}", "precompiled_charsmap: expected base64");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}}", "a table of 0 bytes in 0");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////wAA\"}}", "bytes in 6");
+	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAAAP8=\"}}", "not valid UTF-8");
 	refused("{" BPE ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "pre_tokenizer.type \"UnicodeScripts\" is not supported");
 	refused("{" BPE ",\"post_processor\":{\"type\":\"Odd\"}}", "post_processor.type \"Odd\" is not supported");
 	refused("{" BPE ",\"decoder\":{\"type\":\"CTC\"}}", "decoder.type \"CTC\" is not supported");
