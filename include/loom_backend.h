@@ -71,7 +71,10 @@ enum loom_op_kind {
 	LOOM_OP_KV_STORE,  /* append a (keys) and b (values) to the layer's pages */
 	LOOM_OP_ATTEND,    /* out = softmax(scale * a K^T + mask) V over the layer's pages; a = queries */
 	LOOM_OP_ACT,       /* out = act(a) */
-	LOOM_OP_GATE,      /* out = act(a) * b */
+	LOOM_OP_GATE,      /* out = act(a) * b; an a of width 1 counts for every column (shared experts) */
+	LOOM_OP_ROUTE,     /* a = router logits [n_expert] become probabilities in place; b [2 n_used] = the chosen experts' numbers in
+	                    * ascending order, then their weights (struct loom_router) */
+	LOOM_OP_EXPERTS,   /* out = sum over the chosen experts e of b, ascending, of weight * (glu(a Wup_e^T + bias) Wdown_e^T + bias) */
 	LOOM_OP_ADD,       /* out = a + b */
 	LOOM_OP_SCALE,     /* out = scale * a */
 	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
@@ -81,7 +84,23 @@ enum loom_op_kind {
 };
 enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
 enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
-	LOOM_ACT_TANH, LOOM_N_ACT };
+	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_N_ACT };
+/* What stands between an expert's two products: act(up) [F]; act(gate) * up of gate|up [2F]; gpt-oss's (up' + 1) gate' sigmoid(1.702 gate') of
+ * gate and up that alternate [2F], gate' = min(gate, 7), up' = up clamped to [-7, 7] (op fields limit and alpha). */
+enum loom_glu_kind { LOOM_GLU_NONE, LOOM_GLU_HALVES, LOOM_GLU_CLAMPED };
+/* How a router chooses. The probabilities of the router site are the softmax; the sigmoids; for TOPK_SOFTMAX the softmax over the chosen,
+ * for SPARSEMIXER the multipliers (https://arxiv.org/abs/2409.12136, as Phi-3.5-MoE runs it), 0 elsewhere. Equal choices: the lower number. */
+enum loom_router_kind { LOOM_ROUTER_SOFTMAX, LOOM_ROUTER_SIGMOID, LOOM_ROUTER_TOPK_SOFTMAX, LOOM_ROUTER_SPARSEMIXER };
+struct loom_router {
+	enum loom_router_kind kind;
+	int32_t n_expert, n_used;
+	int32_t n_group, n_group_used; /* experts come in n_group runs, of which the n_group_used best may give experts; n_group 1: no limit */
+	int32_t n_group_best;    /* a group is worth the sum of its so many best (DeepSeek-V2: 1, -V3: 2) */
+	bool normalize;          /* weights are divided by max(sum, norm_min) + norm_add */
+	float norm_add, norm_min;
+	float scale;             /* and then multiplied by this (routed_scaling_factor) */
+	float jitter;            /* SPARSEMIXER: router_jitter_noise */
+};
 /* What ATTEND adds to the score of key k for the query at q, besides the product. */
 enum loom_score_bias {
 	LOOM_SCORE_PLAIN,
@@ -114,6 +133,11 @@ struct loom_op {
 	                          * (gpt-oss); -1 none. ATTN_PROBS leave it out, so that a row sums to less than 1 */
 	enum loom_score_bias score_bias;
 	int32_t rope;            /* ROTATE: index into plan ropes */
+	int32_t router;          /* ROUTE: index into plan routers; its bias: added to the probabilities for the choice only; -1 none */
+	int32_t n_expert, n_used, n_ffn; /* EXPERTS; weights w .. w+n_expert-1 [F or 2F, D], w2 .. [D, F], biases bias .., bias2 .. or -1 */
+	int32_t w2, bias2;
+	enum loom_glu_kind glu;
+	float limit, alpha;      /* GLU_CLAMPED */
 	enum loom_site site;     /* TAP */
 };
 
@@ -151,6 +175,8 @@ struct loom_plan {
 	int32_t n_weight;
 	struct loom_rope *ropes;     /* [n_rope] */
 	int32_t n_rope;
+	struct loom_router *routers;   /* [n_router] */
+	int32_t n_router;
 	float *alibi;                /* [n_head] slopes of score_bias; NULL: none. src/model/alibi.c */
 };
 

@@ -8,7 +8,7 @@
 #include "mem.h"
 
 #define OPCASE_TOK 200
-#define OPCASE_WEIGHT 16
+#define OPCASE_WEIGHT 64
 
 struct opcase {
 	struct loom_plan plan;
@@ -25,7 +25,7 @@ static inline struct loom_op *opcase_op(struct opcase *c, enum loom_op_kind kind
 
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
-	op->w = op->bias = op->rope = op->sinks = -1;
+	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = -1;
 	op->scale = 1.0f;
 	op->n_group = 1;
 	op->a.slot = op->b.slot = op->out.slot = -1;
@@ -39,6 +39,7 @@ static inline int32_t opcase_weight(struct opcase *c, enum loom_weight_kind kind
 	struct loom_cpu_weight *cw = &c->packed[i];
 	size_t n = (size_t)(n_row * n_col);
 
+	assert_true(i < OPCASE_WEIGHT);
 	w->kind = kind;
 	w->n_row = n_row;
 	w->n_col = n_col;

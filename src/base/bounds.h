@@ -18,6 +18,7 @@
 #define LOOM_MAX_HEAD 4096
 #define LOOM_MAX_CONTEXT (1 << 24)
 #define LOOM_MAX_EXPERT 4096
+#define LOOM_MAX_USED 256 /* experts of one token */
 
 #define LOOM_MAX_CAPTURES 16
 #define LOOM_MAX_STOPS 16

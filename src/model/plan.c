@@ -40,7 +40,7 @@ static struct loom_op *add(struct builder *b, enum loom_op_kind kind)
 	op->kind = kind;
 	op->layer = (int16_t)b->layer;
 	op->out_rows = b->out_rows;
-	op->w = op->bias = op->rope = op->sinks = -1;
+	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = -1;
 	op->scale = 1.0f;
 	op->a.slot = op->b.slot = op->out.slot = -1;
 	return op;

@@ -9,8 +9,10 @@ static const char *const slot_names[] = {"resid", "x", "qkv", "heads", "sub", "f
 static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
+	[LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
 	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
-static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh"};
+static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
+	"sigmoid"};
 static const char *const index_names[] = {"token", "position", "type 0"};
 static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
 
@@ -71,9 +73,22 @@ static void put_attend(const struct loom_op *op, struct loom_buf *out)
 	}
 }
 
-/* What is particular to the op's kind. */
-static void put_details(const struct loom_op *op, struct loom_buf *out)
+static void put_router(const struct loom_router *r, struct loom_buf *out)
 {
+	static const char *const kinds[] = {"softmax", "sigmoid", "softmax of the chosen", "sparsemixer"};
+
+	(void)loom_buf_printf(out, "  %d of %d experts, %s", r->n_used, r->n_expert, kinds[r->kind]);
+	if (r->n_group > 1) {
+		(void)loom_buf_printf(out, ", %d of %d groups by their best %d", r->n_group_used, r->n_group, r->n_group_best);
+	}
+	(void)loom_buf_printf(out, "%s, scale %.9g", r->normalize ? ", normalized" : "", (double)r->scale);
+}
+
+/* What is particular to the op's kind. */
+static void put_details(const struct loom_plan *p, const struct loom_op *op, struct loom_buf *out)
+{
+	static const char *const glus[] = {"", ", gated", ", clamped and gated"};
+
 	switch (op->kind) {
 	case LOOM_OP_EMBED:
 		(void)loom_buf_printf(out, "  by %s%s", index_names[op->index], op->accumulate ? ", added" : "");
@@ -89,6 +104,13 @@ static void put_details(const struct loom_op *op, struct loom_buf *out)
 		break;
 	case LOOM_OP_ATTEND:
 		put_attend(op, out);
+		break;
+	case LOOM_OP_ROUTE:
+		put_router(&p->routers[op->router], out);
+		break;
+	case LOOM_OP_EXPERTS:
+		(void)loom_buf_printf(out, "  %d of %d experts of %d, %s%s", op->n_used, op->n_expert, op->n_ffn, act_names[op->act],
+			glus[op->glu]);
 		break;
 	case LOOM_OP_ACT:
 	case LOOM_OP_GATE:
@@ -132,9 +154,11 @@ static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
 		(void)loom_buf_puts(out, ", ");
 		put_view(p, &op->b, out);
 	}
-	put_details(op, out);
+	put_details(p, op, out);
 	put_weight(p, op->w, "w", out);
 	put_weight(p, op->bias, "bias", out);
+	put_weight(p, op->w2, "w2", out);
+	put_weight(p, op->bias2, "bias2", out);
 	put_weight(p, op->sinks, "sinks", out);
 	(void)loom_buf_putc(out, '\n');
 }

@@ -10,7 +10,7 @@ static const size_t lengths[] = {1, 2, 7, 15, 16, 17, 31, 33, 40, 48, 63, 64, 65
 #define N_LENGTH (sizeof(lengths) / sizeof(lengths[0]))
 #define MOST 1001
 
-enum what { LAYER_NORM, RMS_NORM, ACT, GATE, ADD, SCALE, SOFTCAP, EXP, ERF, N_WHAT };
+enum what { LAYER_NORM, RMS_NORM, ACT, GATE, ADD, SCALE, SOFTCAP, SOFTMAX, EXP, ERF, N_WHAT };
 
 static void apply(const struct loom_rows *r, enum what w, int act, const float *a, const float *b, const float *c, float *y, size_t n)
 {
@@ -35,6 +35,9 @@ static void apply(const struct loom_rows *r, enum what w, int act, const float *
 		break;
 	case SOFTCAP:
 		r->softcap(30.0f, a, y, n);
+		break;
+	case SOFTMAX:
+		r->softmax(a, y, n);
 		break;
 	case EXP:
 		r->exp(a, y, n);
@@ -72,6 +75,36 @@ static void isas_agree(void **state)
 					check_guarded_free(y);
 				}
 			}
+		}
+	}
+}
+
+/* What experts need, of two inputs a number or into what is there. */
+static void expert_rows_agree(void **state)
+{
+	float x[2 * MOST], want[MOST], sum[MOST], was[MOST];
+
+	(void)state;
+	for (size_t l = 0; l < N_LENGTH; l++) {
+		size_t n = lengths[l];
+		check_fill(x, 2 * n, l + 7);
+		check_fill(was, n, l + 8);
+		loom_rows_ref.clamped_glu(1.5f, 1.702f, x, want, n);
+		for (size_t i = 0; i < n; i++) {
+			double gate = fmin((double)x[2 * i], 1.5), up = fmax(fmin((double)x[2 * i + 1], 1.5), -1.5);
+			double exact = (up + 1) * gate / (1 + exp(-(double)1.702f * gate));
+			assert_true(fabs((double)want[i] - exact) <= 2e-6 * fabs(exact) + 1e-30);
+			sum[i] = was[i] + 0.3f * x[i];
+		}
+		for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+			float *y = check_guarded(n);
+			loom_rows_for((enum loom_isa)isa)->clamped_glu(1.5f, 1.702f, x, y, n);
+			assert_memory_equal(y, want, n * sizeof(float));
+			memcpy(y, was, n * sizeof(float));
+			loom_rows_for((enum loom_isa)isa)->add_scaled(0.3f, x, y, n);
+			assert_memory_equal(y, sum, n * sizeof(float));
+			check_canaries(y, n);
+			check_guarded_free(y);
 		}
 	}
 }
@@ -145,6 +178,7 @@ static void functions_are_accurate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(isas_agree), cmocka_unit_test(rotation_agrees_and_turns),
+		cmocka_unit_test(expert_rows_agree),
 		cmocka_unit_test(functions_are_accurate)};
 
 	return cmocka_run_group_tests_name("rows", tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #include "rows.h"
 #include "threads.h"
 
+#define LOOM_CPU_ITEM_FLOATS 16384 /* of row work handed to a thread at once */
+
 struct loom_cpu_weight {
 	struct loom_packed packed; /* MATRIX: packed.data */
 	void *table;               /* TABLE: rows [n_row, n_col] of dtype */
@@ -18,6 +20,16 @@ struct loom_cpu_weight {
 struct loom_device_model {
 	const struct loom_plan *plan;
 	struct loom_cpu_weight *weights; /* [plan->n_weight] */
+};
+
+/* Room for the experts of a step: n = max_tok * n_used pairs of a row and an expert that it uses, in the order of the experts. */
+struct loom_cpu_moe {
+	float *x;                    /* [n, n_embd] the rows, then what the experts make of them */
+	float *h;                    /* [n, 2 n_ffn] */
+	int32_t *row;                /* [n] row of each pair */
+	int32_t *pair;               /* [max_tok, n_used] pair of each row's choice */
+	int32_t *first;              /* [n_expert + 1] first pair of each expert */
+	struct loom_product *products; /* [n_expert] */
 };
 
 struct loom_device_state {
@@ -40,6 +52,7 @@ struct loom_device_state {
 	float *cos, *sin;            /* [n_rope][max_tok][rope_width] of the step */
 	float *freq;                 /* [rope_width] scratch of length-dependent types */
 	int32_t rope_width;
+	struct loom_cpu_moe moe;
 	int32_t *tile0;              /* [max_tok + 1] first attention tile of each sequence */
 	void *memory;                /* all of the above but kv in one mapping */
 	size_t memory_bytes, kv_bytes;
@@ -65,6 +78,15 @@ void loom_cpu_kv_store(struct loom_device_state *s, const struct loom_op *op);
 void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op);
 /* The probabilities of a copy's rows. */
 void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c);
+
+/* cpu_moe.c: one row's choice of experts; the experts of a step. */
+void loom_cpu_route_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row);
+void loom_cpu_experts(struct loom_device_state *s, const struct loom_op *op, int32_t n_row);
+/* The value of a view at a row. */
+static inline float *loom_cpu_at(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
+{
+	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
+}
 
 extern const struct loom_backend loom_backend_cpu;
 

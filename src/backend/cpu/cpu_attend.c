@@ -12,11 +12,6 @@ static struct loom_attn_kv head_of(const struct loom_device_state *s, const stru
 		.v_offset = (size_t)op->d_head * LOOM_PAGE, .d = op->d_head, .dv = op->d_value, .scale = op->scale, .softcap = op->softcap};
 }
 
-static float *row_of(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
-{
-	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
-}
-
 struct store_job {
 	struct loom_device_state *s;
 	const struct loom_op *op;
@@ -35,7 +30,7 @@ static void store_item(void *ctx, size_t item, int thread)
 		int32_t pos = q->pos0 + r;
 		size_t page = (size_t)q->pages[pos / LOOM_PAGE], lane = (size_t)(pos % LOOM_PAGE);
 		float *k = j->s->kv + page * j->s->page_floats + j->s->layer_at[op->layer] + head * (d + dv) * LOOM_PAGE;
-		const float *key = row_of(j->s, &op->a, q->row0 + r) + head * d, *value = row_of(j->s, &op->b, q->row0 + r) + head * dv;
+		const float *key = loom_cpu_at(j->s, &op->a, q->row0 + r) + head * d, *value = loom_cpu_at(j->s, &op->b, q->row0 + r) + head * dv;
 		for (size_t i = 0; i < d; i++) {
 			k[i * LOOM_PAGE + lane] = key[i];
 		}
@@ -106,8 +101,8 @@ static void attend_item(void *ctx, size_t item, int thread)
 	for (int32_t i = first; i < end && n < LOOM_ATTN_ROWS; i++, n++) {
 		int32_t row = q->row0 + i / group, head = kv_head * group + i % group;
 		rows[n] = row_at(s, op, q, head, q->pos0 + i / group);
-		rows[n].q = row_of(s, &op->a, row) + (size_t)head * (size_t)op->d_head;
-		rows[n].out = row_of(s, &op->out, row) + (size_t)head * (size_t)op->d_value;
+		rows[n].q = loom_cpu_at(s, &op->a, row) + (size_t)head * (size_t)op->d_head;
+		rows[n].out = loom_cpu_at(s, &op->out, row) + (size_t)head * (size_t)op->d_value;
 	}
 	s->attn->attend(&kv, rows, n, s->attn_work + (size_t)thread * LOOM_ATTN_ROWS * (size_t)s->d_value);
 }
@@ -137,7 +132,7 @@ void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, 
 		for (int32_t h = 0; h < op->n_head; h++) {
 			struct loom_attn_kv kv = head_of(s, op, q, h / group);
 			struct loom_attn_row row = row_at(s, op, q, h, q->pos0 + c->row0 + r - q->row0);
-			row.q = row_of(s, &op->a, c->row0 + r) + (size_t)h * (size_t)op->d_head;
+			row.q = loom_cpu_at(s, &op->a, c->row0 + r) + (size_t)h * (size_t)op->d_head;
 			s->attn->probs(&kv, &row, c->n_key, c->dst + (size_t)r * c->stride + (size_t)h * (size_t)c->n_key);
 		}
 	}

@@ -20,6 +20,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
 	size_t slots[LOOM_MAX_SLOT], matmul, attn, cos, sin, freq, tile0, layer_at, bias, total;
+	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products;
 	size_t kv, page_floats;
 	int32_t rope_width, d_value, bias_stride;
 	bool overflow;
@@ -55,6 +56,28 @@ static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *ove
 	return sum;
 }
 
+/* Room for the largest EXPERTS op. */
+static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
+{
+	size_t used = 0, embd = 0, ffn = 0, expert = 0;
+
+	for (int32_t i = 0; i < p->n_op; i++) {
+		const struct loom_op *op = &p->ops[i];
+		if (op->kind == LOOM_OP_EXPERTS) {
+			used = (size_t)op->n_used > used ? (size_t)op->n_used : used;
+			embd = (size_t)op->a.width > embd ? (size_t)op->a.width : embd;
+			ffn = (size_t)op->n_ffn > ffn ? (size_t)op->n_ffn : ffn;
+			expert = (size_t)op->n_expert > expert ? (size_t)op->n_expert : expert;
+		}
+	}
+	l->moe_x = take(l, tok * used, embd, sizeof(float));
+	l->moe_h = take(l, tok * used, 2 * ffn, sizeof(float));
+	l->moe_row = take(l, tok, used, sizeof(int32_t));
+	l->moe_pair = take(l, tok, used, sizeof(int32_t));
+	l->moe_first = take(l, expert + 1, 1, sizeof(int32_t));
+	l->moe_products = take(l, expert, 1, sizeof(struct loom_product));
+}
+
 static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)
 {
 	struct layout l = {.total = 0};
@@ -76,6 +99,7 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
 	l.tile0 = take(&l, tok + 1, 1, sizeof(int32_t));
+	lay_out_moe(&l, p, tok);
 	l.layer_at = take(&l, (size_t)p->n_layer, 1, sizeof(size_t));
 	l.bias_stride = loom_cpu_bias_stride(p, o->n_page < p->n_ctx / LOOM_PAGE ? o->n_page * LOOM_PAGE : p->n_ctx);
 	l.bias = take(&l, (size_t)p->n_head, (size_t)l.bias_stride, sizeof(float));
@@ -146,6 +170,9 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->freq = (float *)(void *)(base + l.freq);
 	s->tile0 = (int32_t *)(void *)(base + l.tile0);
 	s->rope_width = l.rope_width;
+	s->moe = (struct loom_cpu_moe){.x = (float *)(void *)(base + l.moe_x), .h = (float *)(void *)(base + l.moe_h),
+		.row = (int32_t *)(void *)(base + l.moe_row), .pair = (int32_t *)(void *)(base + l.moe_pair),
+		.first = (int32_t *)(void *)(base + l.moe_first), .products = (struct loom_product *)(void *)(base + l.moe_products)};
 	s->layer_at = (size_t *)(void *)(base + l.layer_at);
 	s->page_floats = page_layout(p, s->layer_at, &l.overflow);
 	s->d_value = l.d_value;

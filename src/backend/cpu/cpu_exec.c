@@ -8,18 +8,11 @@
 #include "f16.h"
 #include "mem.h"
 
-#define ITEM_FLOATS 16384 /* of row work handed to a thread at once */
-
 struct row_job {
 	struct loom_device_state *s;
 	const struct loom_op *op;
 	int32_t n_row, per_item;
 };
-
-static float *at(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
-{
-	return s->slots[v->slot] + (size_t)row * (size_t)s->plan->slot_width[v->slot] + (size_t)v->col;
-}
 
 static const float *vector(const struct loom_device_state *s, int32_t w)
 {
@@ -43,7 +36,7 @@ static void embed_row(const struct loom_device_state *s, const struct loom_op *o
 	const struct loom_weight *w = &s->plan->weights[op->w];
 	const struct loom_cpu_weight *cw = &s->model->weights[op->w];
 	size_t n = (size_t)w->n_col, first = (size_t)index_of(s, op, row) * n;
-	float *out = at(s, &op->out, row);
+	float *out = loom_cpu_at(s, &op->out, row);
 
 	if (!op->accumulate && op->scale == 1.0f && w->kind == LOOM_WEIGHT_MATRIX) {
 		loom_packed_row(&cw->packed, index_of(s, op, row), out);
@@ -68,8 +61,8 @@ static void embed_row(const struct loom_device_state *s, const struct loom_op *o
 
 static void norm_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
-	const float *x = at(s, &op->a, row), *w = vector(s, op->w), *b = vector(s, op->bias);
-	float *y = at(s, &op->out, row);
+	const float *x = loom_cpu_at(s, &op->a, row), *w = vector(s, op->w), *b = vector(s, op->bias);
+	float *y = loom_cpu_at(s, &op->out, row);
 	size_t n = (size_t)(op->a.width / op->n_group);
 
 	for (int32_t g = 0; g < op->n_group; g++) {
@@ -81,11 +74,24 @@ static void rotate_row(const struct loom_device_state *s, const struct loom_op *
 {
 	const struct loom_rope *r = &s->plan->ropes[op->rope];
 	size_t table = ((size_t)op->rope * (size_t)s->opts.max_tok + (size_t)row) * (size_t)s->rope_width;
-	float *x = at(s, &op->out, row);
+	float *x = loom_cpu_at(s, &op->out, row);
 
 	for (int32_t h = 0; h < op->n_group; h++) {
 		s->rows->rotate(x + (size_t)h * (size_t)op->d_head, s->cos + table, s->sin + table, (size_t)r->n_freq, r->interleaved);
 	}
+}
+
+static void gate_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	const float *a = loom_cpu_at(s, &op->a, row), *b = loom_cpu_at(s, &op->b, row);
+	float *out = loom_cpu_at(s, &op->out, row), by;
+
+	if (op->a.width == op->out.width) {
+		s->rows->gate(op->act, a, b, out, (size_t)op->out.width);
+		return;
+	}
+	s->rows->act(op->act, a, &by, 1);
+	s->rows->scale(by, b, out, (size_t)op->out.width);
 }
 
 static void one_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
@@ -103,22 +109,25 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		rotate_row(s, op, row);
 		break;
 	case LOOM_OP_ACT:
-		s->rows->act(op->act, at(s, &op->a, row), at(s, &op->out, row), n);
+		s->rows->act(op->act, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_GATE:
-		s->rows->gate(op->act, at(s, &op->a, row), at(s, &op->b, row), at(s, &op->out, row), n);
+		gate_row(s, op, row);
+		break;
+	case LOOM_OP_ROUTE:
+		loom_cpu_route_row(s, op, row);
 		break;
 	case LOOM_OP_ADD:
-		s->rows->add(at(s, &op->a, row), at(s, &op->b, row), at(s, &op->out, row), n);
+		s->rows->add(loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->b, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_SCALE:
-		s->rows->scale(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
+		s->rows->scale(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_SOFTCAP:
-		s->rows->softcap(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
+		s->rows->softcap(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_GATHER:
-		memcpy(at(s, &op->out, row), at(s, &op->a, s->batch->out_rows[row]), n * sizeof(float));
+		memcpy(loom_cpu_at(s, &op->out, row), loom_cpu_at(s, &op->a, s->batch->out_rows[row]), n * sizeof(float));
 		break;
 	default:
 		break;
@@ -139,7 +148,8 @@ static void row_item(void *ctx, size_t item, int thread)
 /* Row by row, in pieces large enough to be worth a thread. */
 static void each_row(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
 {
-	struct row_job j = {s, op, n_row, ITEM_FLOATS / op->out.width > 0 ? ITEM_FLOATS / op->out.width : 1};
+	int32_t width = op->out.slot >= 0 ? op->out.width : op->a.width;
+	struct row_job j = {s, op, n_row, LOOM_CPU_ITEM_FLOATS / width > 0 ? LOOM_CPU_ITEM_FLOATS / width : 1};
 	size_t n = (size_t)((n_row + j.per_item - 1) / j.per_item);
 
 	loom_pool_run(n > 1 ? s->pool : NULL, n, row_item, &j);
@@ -173,7 +183,7 @@ static void copy_out(struct loom_device_state *s, const struct loom_op *op, cons
 		return;
 	}
 	for (int32_t r = 0; r < c->n_row; r++) {
-		memcpy(c->dst + (size_t)r * c->stride, at(s, &op->a, c->row0 + r), (size_t)op->a.width * sizeof(float));
+		memcpy(c->dst + (size_t)r * c->stride, loom_cpu_at(s, &op->a, c->row0 + r), (size_t)op->a.width * sizeof(float));
 	}
 }
 
@@ -199,8 +209,8 @@ static enum loom_status check(const struct loom_device_state *s, const struct lo
 
 static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
 {
-	loom_matmul(s->pool, s->isa, &s->model->weights[op->w].packed, at(s, &op->a, 0), (size_t)s->plan->slot_width[op->a.slot], n_row,
-		vector(s, op->bias), at(s, &op->out, 0), (size_t)s->plan->slot_width[op->out.slot], s->matmul_scratch);
+	loom_matmul(s->pool, s->isa, &s->model->weights[op->w].packed, loom_cpu_at(s, &op->a, 0), (size_t)s->plan->slot_width[op->a.slot], n_row,
+		vector(s, op->bias), loom_cpu_at(s, &op->out, 0), (size_t)s->plan->slot_width[op->out.slot], s->matmul_scratch);
 }
 
 /* One op that computes. */
@@ -209,6 +219,9 @@ static void run_op(struct loom_device_state *s, const struct loom_op *op, int32_
 	switch (op->kind) {
 	case LOOM_OP_LINEAR:
 		linear(s, op, n_row);
+		break;
+	case LOOM_OP_EXPERTS:
+		loom_cpu_experts(s, op, n_row);
 		break;
 	case LOOM_OP_KV_STORE:
 		loom_cpu_kv_store(s, op);
@@ -256,7 +269,7 @@ enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_ba
 				copy_out(s, op, &copies[c]);
 			}
 			if (op->site == LOOM_SITE_LOGITS) {
-				*logits = at(s, &op->a, 0);
+				*logits = loom_cpu_at(s, &op->a, 0);
 			}
 		} else {
 			(timed ? run_timed : run_op)(s, op, n_row);

@@ -19,6 +19,12 @@ struct loom_rows {
 	void (*add)(const float *a, const float *b, float *y, size_t n);                            /* y = a + b */
 	void (*scale)(float s, const float *x, float *y, size_t n);                                 /* y = s * x */
 	void (*softcap)(float cap, const float *x, float *y, size_t n);                             /* y = cap * tanh(x / cap) */
+	/* y = exp(x - max) / sum; the sum by lanes as in norms. */
+	void (*softmax)(const float *x, float *y, size_t n);
+	/* y [n] = (up' + 1) * gate' * sigmoid(alpha * gate') of x [2n], gate and up alternating, clamped as loom_backend.h says. */
+	void (*clamped_glu)(float limit, float alpha, const float *x, float *y, size_t n);
+	/* y += s * x, products rounded before the sum. */
+	void (*add_scaled)(float s, const float *x, float *y, size_t n);
 	/* One head in place: pairs (i, i + n_freq), or (2i, 2i+1) when interleaved, turned by the angle whose cos and sin
 	 * [n_freq] are given; products rounded before the sum, as transformers does. */
 	void (*rotate)(float *x, const float *cos, const float *sin, size_t n_freq, bool interleaved);

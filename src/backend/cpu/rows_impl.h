@@ -96,6 +96,8 @@ VEC_INLINE vec16 act_vec(enum loom_act_kind kind, vec16 x)
 		return vec_mul(t, t);
 	case LOOM_ACT_TANH:
 		return vec_tanh(x);
+	case LOOM_ACT_SIGMOID:
+		return sigmoid_times(one, x);
 	default:
 		return x;
 	}
@@ -121,6 +123,7 @@ VEC_INLINE void act_loop(enum loom_act_kind kind, const float *a, const float *b
 	case LOOM_ACT_RELU2: act_loop(LOOM_ACT_RELU2, a, b, y, n); break; \
 	case LOOM_ACT_QUICK_GELU: act_loop(LOOM_ACT_QUICK_GELU, a, b, y, n); break; \
 	case LOOM_ACT_TANH: act_loop(LOOM_ACT_TANH, a, b, y, n); break; \
+	case LOOM_ACT_SIGMOID: act_loop(LOOM_ACT_SIGMOID, a, b, y, n); break; \
 	case LOOM_N_ACT: break; \
 	}
 
@@ -151,6 +154,44 @@ static void softcap(float cap, const float *x, float *y, size_t n)
 	vec16 c = vec_set1(cap);
 	for (size_t i = 0; i < n; i += 16)
 		store_part(y + i, vec_mul(c, vec_tanh(vec_div(load_part(x + i, n - i), c))), n - i);
+}
+
+static void softmax(const float *x, float *y, size_t n)
+{
+	float top = -INFINITY;
+	vec16 sum = vec_zero();
+	for (size_t i = 0; i < n; i++)
+		top = x[i] > top ? x[i] : top;
+	for (size_t i = 0; i < n; i += 16) {
+		vec16 e = vec_exp(vec_sub(load_part(x + i, n - i), vec_set1(top)));
+		store_part(y + i, e, n - i);
+		sum = vec_add(sum, vec_select(vec_range(0, n - i < 16 ? (int)(n - i) : 16), e, vec_zero()));
+	}
+	vec16 total = vec_set1(vec_sum(sum));
+	for (size_t i = 0; i < n; i += 16)
+		store_part(y + i, vec_div(load_part(y + i, n - i), total), n - i);
+}
+
+static void clamped_glu(float limit, float alpha, const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16) {
+		size_t m = n - i < 16 ? n - i : 16;
+		float gate[16] = {0}, up[16] = {0};
+		for (size_t j = 0; j < m; j++) {
+			gate[j] = x[2 * (i + j)];
+			up[j] = x[2 * (i + j) + 1];
+		}
+		vec16 g = vec_min(vec_set1(limit), vec_load(gate));
+		vec16 u = vec_max(vec_set1(-limit), vec_min(vec_set1(limit), vec_load(up)));
+		vec16 glu = sigmoid_times(g, vec_mul(g, vec_set1(alpha)));
+		store_part(y + i, vec_mul(vec_add(u, vec_set1(1.0f)), glu), n - i);
+	}
+}
+
+static void add_scaled(float s, const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16)
+		store_part(y + i, vec_add(load_part(y + i, n - i), vec_mul(vec_set1(s), load_part(x + i, n - i))), n - i);
 }
 
 static void rotate_pairs(float *x, const float *cos, const float *sin, size_t n_freq)
@@ -198,6 +239,9 @@ const struct loom_rows LOOM_ROWS = {
 	.add = add,
 	.scale = scale,
 	.softcap = softcap,
+	.softmax = softmax,
+	.clamped_glu = clamped_glu,
+	.add_scaled = add_scaled,
 	.rotate = rotate,
 	.exp = row_exp,
 	.erf = row_erf,
