@@ -14,7 +14,7 @@
 #include "store.h"
 
 #define LOOM_PAGE 64 /* positions in a KV page, and in a block of keys that attention walks */
-#define LOOM_MAX_SLOT 16
+#define LOOM_MAX_SLOT 32
 
 /* ---- sites: where a tap can stand (api.md's capture table) ---- */
 #define LOOM_SITE_LIST(X) \
@@ -35,12 +35,13 @@ enum loom_weight_kind {
 	LOOM_WEIGHT_TABLE,  /* rows looked up by EMBED */
 	LOOM_WEIGHT_VECTOR, /* norm weights, biases: float32 after loading */
 };
-#define LOOM_MAX_PARTS 3
-/* One stored tensor of a weight. Parts are stacked along the output rows (q, k, v into one matrix). */
+/* One stored tensor of a weight, or a share of its rows. Parts are stacked along the output rows (q, k, v into one matrix). */
 struct loom_weight_part {
 	const struct loom_tensor *tensor;
 	int64_t n_row;         /* output rows this part gives */
 	int64_t row0;          /* first row taken from the tensor (a slice of a fused tensor), usually 0 */
+	int64_t group, stride; /* rows come in groups: output row r is the tensor's row row0 + r / group * stride + r % group (q, k and v
+	                        * interleaved by head); group 0: one after the other. Never with `transposed` */
 	bool transposed;       /* stored [K, N] (GPT-2's Conv1D) instead of [N, K] */
 	int rope_unpermute;    /* >0: rows are in GGUF's interleaved-rope order for this many heads: undo it to the
 	                        * half-split order of transformers (row h*d + j + (d/2)*i  <-  h*d + 2*j + i) */
@@ -51,8 +52,9 @@ struct loom_weight {
 	bool lookup;           /* a MATRIX that EMBED also reads (tied embeddings) */
 	float add;             /* VECTOR: added on load (Gemma's 1 + weight); 0 otherwise */
 	int64_t n_row, n_col;  /* MATRIX [N, K], TABLE [rows, D], VECTOR [n_row] with n_col 1 */
-	int n_part;            /* 0: weight not bound (plan printed without weights) */
-	struct loom_weight_part part[LOOM_MAX_PARTS];
+	int n_part;            /* 0: weight not bound (plan printed without weights), or constant */
+	struct loom_weight_part *part; /* [n_part] */
+	const float *constant; /* [n_row, n_col] values computed instead of stored (sinusoidal positions); NULL: stored */
 	enum loom_dtype dtype; /* how the backend keeps it: F32, F16 or BF16 (VECTOR always F32) */
 };
 
@@ -78,6 +80,7 @@ enum loom_op_kind {
 	LOOM_OP_ADD,       /* out = a + b */
 	LOOM_OP_SCALE,     /* out = scale * a */
 	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
+	LOOM_OP_CLIP,      /* out = a clamped to [-scale, scale] */
 	LOOM_OP_GATHER,    /* out[i] = a[out_rows[i]]: from here on rows are the batch's n_out rows */
 	LOOM_OP_TAP,       /* a is the site's value at this layer; captures copy rows out here */
 	LOOM_N_OP

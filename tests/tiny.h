@@ -24,7 +24,7 @@
 #define TINY_ROW_BOUND 1e-4
 #define TINY_MARGIN 1e-3 /* greedy choices closer than this may differ */
 
-#define TINY_MAX 64
+#define TINY_MAX 400
 
 struct tiny_list {
 	char names[TINY_MAX][64];

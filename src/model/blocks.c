@@ -1,23 +1,84 @@
 /* blocks.c: the block programs. See blocks.h. */
 #include "blocks.h"
 
-#define TAP(s) {LOOM_STEP_TAP, LOOM_SITE_##s}
-#define STEP(s) {LOOM_STEP_##s, LOOM_SITE_HIDDEN}
-/* From queries, keys and values to what attention adds: the same in every shape. */
-#define ATTENTION \
-	STEP(QKV), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), \
-	TAP(ATTN_PROBS), STEP(PROJECT), TAP(ATTN_OUT)
-#define MLP STEP(FFN), TAP(MLP_ACT), STEP(DOWN), TAP(MLP_OUT)
+#define NONE LOOM_SLOT_NONE
+#define TAP(s) {LOOM_STEP_TAP, LOOM_SITE_##s, 0, NONE, NONE, NONE}
+#define TAP_AT(s, slot) {LOOM_STEP_TAP, LOOM_SITE_##s, 0, LOOM_SLOT_##slot, NONE, NONE}
+#define NORM(role, from, to) {LOOM_STEP_NORM, 0, LOOM_ROLE_##role, LOOM_SLOT_##from, NONE, LOOM_SLOT_##to}
+#define FROM(kind, slot) {LOOM_STEP_##kind, 0, 0, LOOM_SLOT_##slot, NONE, NONE}
+#define TO(kind, slot) {LOOM_STEP_##kind, 0, 0, NONE, NONE, LOOM_SLOT_##slot}
+#define ADD(x, y, to) {LOOM_STEP_ADD, 0, 0, LOOM_SLOT_##x, LOOM_SLOT_##y, LOOM_SLOT_##to}
+#define STEP(s) {LOOM_STEP_##s, 0, 0, NONE, NONE, NONE}
+
+/* From the stream to what the heads give: the same in every shape. */
+#define ATTEND_FROM(slot) \
+	FROM(QKV, slot), STEP(CLIP), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), \
+	TAP(ATTN_PROBS), TO(PROJECT, SUB)
+#define FFN_FROM(slot, to) FROM(FFN, slot), TAP(MLP_ACT), TO(DOWN, to)
 
 /* Llama, Mistral, Qwen, GPT-2. */
 static const struct loom_step pre_norm[] = {
-	TAP(RESID_PRE), STEP(NORM_ATTN), TAP(ATTN_NORM), ATTENTION, STEP(ADD), TAP(RESID_MID),
-	STEP(NORM_MLP), TAP(MLP_NORM), MLP, STEP(ADD), TAP(RESID_POST), STEP(END)};
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), FROM(SCALE, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), FROM(SCALE, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_POST), STEP(END)};
 
 /* BERT: the norm stands on the stream, after each addition. */
 static const struct loom_step post_norm[] = {
-	TAP(RESID_PRE), STEP(READ), ATTENTION, STEP(ADD), STEP(NORM_STREAM_ATTN), TAP(RESID_MID),
-	STEP(READ), MLP, STEP(ADD), STEP(NORM_STREAM_MLP), TAP(RESID_POST), STEP(END)};
+	TAP(RESID_PRE), ATTEND_FROM(RESID), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), NORM(ATTN_NORM, RESID, RESID), TAP(RESID_MID),
+	FFN_FROM(RESID, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), NORM(MLP_NORM, RESID, RESID), TAP(RESID_POST), STEP(END)};
+
+/* GPT-J, Phi, Falcon: one norm, read by both; (attention + feed-forward) + stream. */
+static const struct loom_step parallel[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), TAP(ATTN_OUT), FFN_FROM(X, SUB2),
+	TAP_AT(MLP_OUT, SUB2), ADD(SUB, SUB2, SUB), ADD(SUB, RESID, RESID), TAP(RESID_POST), STEP(END)};
+
+/* GPT-NeoX, Falcon 40B: a norm for each. */
+static const struct loom_step parallel_two_norms[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), TAP(ATTN_OUT), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM),
+	FFN_FROM(X, SUB2), TAP_AT(MLP_OUT, SUB2), ADD(SUB, SUB2, SUB), ADD(SUB, RESID, RESID), TAP(RESID_POST), STEP(END)};
+
+/* Gemma 2 and 3, GLM-4: norms before and after each sub-layer. */
+static const struct loom_step sandwich[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT),
+	ADD(RESID, SUB, RESID), TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), NORM(MLP_POST_NORM, SUB, SUB),
+	TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+
+/* OLMo 2, EXAONE 4: norms after each sub-layer only. */
+static const struct loom_step post_sublayer[] = {
+	TAP(RESID_PRE), ATTEND_FROM(RESID), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID),
+	FFN_FROM(RESID, SUB), NORM(MLP_POST_NORM, SUB, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 
 const struct loom_block loom_block_pre_norm = {"pre_norm", pre_norm};
 const struct loom_block loom_block_post_norm = {"post_norm", post_norm};
+const struct loom_block loom_block_parallel = {"parallel", parallel};
+const struct loom_block loom_block_parallel_two_norms = {"parallel_two_norms", parallel_two_norms};
+const struct loom_block loom_block_sandwich = {"sandwich", sandwich};
+const struct loom_block loom_block_post_sublayer = {"post_sublayer", post_sublayer};
+
+static const char *const slot_words[LOOM_N_SLOT] = {
+#define X(id, word) word,
+	LOOM_SLOT_LIST(X)
+#undef X
+};
+static const struct {
+	const char *word, *operands;
+} step_words[LOOM_N_STEP] = {
+#define X(id, word, operands) [LOOM_STEP_##id] = {word, operands},
+	LOOM_STEP_LIST(X)
+#undef X
+};
+
+const char *loom_slot_name(enum loom_slot s)
+{
+	return s >= 0 && s < LOOM_N_SLOT ? slot_words[s] : "?";
+}
+
+const char *loom_step_name(enum loom_step_kind k)
+{
+	return k > LOOM_STEP_END && k < LOOM_N_STEP ? step_words[k].word : "?";
+}
+
+const char *loom_step_operands(enum loom_step_kind k)
+{
+	return k > LOOM_STEP_END && k < LOOM_N_STEP ? step_words[k].operands : "";
+}

@@ -1,17 +1,17 @@
-/* config.c: what holds for a config wherever it came from: features from the family, derived sizes, checks. */
+/* config.c: what holds for a config wherever it came from: values before anything is read, derived sizes, checks. */
+#include "config.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "bounds.h"
 #include "config_internal.h"
-#include "str.h"
 
 void loom_config_init(struct loom_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
 	loom_arena_init(&cfg->arena);
 	cfg->bos_id = -1;
-	cfg->embed_scale = 1.0f;
 }
 
 void loom_config_release(struct loom_config *cfg)
@@ -20,50 +20,22 @@ void loom_config_release(struct loom_config *cfg)
 	loom_config_init(cfg);
 }
 
-bool loom_act_parse(const char *name, enum loom_act_kind *out)
-{
-	static const struct {
-		const char *name;
-		enum loom_act_kind kind;
-	} acts[] = {
-		{"silu", LOOM_ACT_SILU}, {"swish", LOOM_ACT_SILU}, {"gelu", LOOM_ACT_GELU_ERF}, {"gelu_python", LOOM_ACT_GELU_ERF},
-		{"gelu_new", LOOM_ACT_GELU_TANH}, {"gelu_fast", LOOM_ACT_GELU_TANH}, {"gelu_pytorch_tanh", LOOM_ACT_GELU_TANH},
-		{"gelu_python_tanh", LOOM_ACT_GELU_TANH}, {"relu", LOOM_ACT_RELU}, {"relu2", LOOM_ACT_RELU2},
-		{"quick_gelu", LOOM_ACT_QUICK_GELU}, {"tanh", LOOM_ACT_TANH},
-	};
-
-	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-		if (loom_str_eq(name, acts[i].name)) {
-			*out = acts[i].kind;
-			return true;
-		}
-	}
-	return false;
-}
-
 void loom_config_features(struct loom_config *cfg, const struct loom_family *f)
 {
 	cfg->family = f;
-	cfg->norm = f->norm;
-	cfg->pos = f->pos;
-	cfg->causal = f->causal;
-	cfg->gated_ffn = f->gated_ffn;
-	cfg->tied = f->tied_default;
-	cfg->qk_norm = f->qk_norm;
-	cfg->embed_norm = f->embed_norm;
-	cfg->final_norm = f->final_norm;
-	cfg->attn_bias = f->attn_bias;
-	cfg->attn_out_bias = f->attn_out_bias;
-	cfg->mlp_bias = f->mlp_bias;
-	cfg->norm_eps = f->eps_default;
-	cfg->n_ctx = f->n_ctx_default;
-	(void)loom_act_parse(f->act_default, &cfg->act);
+	cfg->norm_eps = 1e-5;
+	cfg->norm_weight = cfg->norm_bias = true;
+	cfg->use_window = cfg->embed_scaled = cfg->attn_scaled = true;
+	cfg->embed_scale = cfg->residual_scale = cfg->logit_scale = cfg->logit_divide = 1;
+	cfg->rope_theta = 10000;
+	cfg->rotary_part = 1;
+	cfg->alibi_max = 8;
+	cfg->qkv_blocks = 1;
+	cfg->n_ctx = 2048;
 }
 
-enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, struct loom_err *err)
+static enum loom_status heads(struct loom_config *cfg, const char *where, struct loom_err *err)
 {
-	const struct loom_family *f = cfg->family;
-
 	if (cfg->n_head_kv == 0) {
 		cfg->n_head_kv = cfg->n_head;
 	}
@@ -82,14 +54,57 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %d heads of width %d: more than %d columns", where, cfg->n_head, cfg->d_head,
 			LOOM_MAX_EMBD);
 	}
-	if (cfg->n_ffn == 0) {
-		if (f->ffn_times == 0) {
-			return loom_err_set(err, LOOM_E_MODEL, "%s: %s is missing", where, f->keys.n_ffn);
+	if (cfg->qkv == LOOM_QKV_BLOCKED_QVK && cfg->n_head % cfg->qkv_blocks != 0) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d attention heads do not divide among %d blocks", where, cfg->n_head,
+			cfg->qkv_blocks);
+	}
+	return LOOM_OK;
+}
+
+/* The name by which config.json gives a field, for messages. */
+static const char *key_of(const struct loom_config *cfg, enum loom_field f)
+{
+	for (const struct loom_key *k = cfg->family->keys; k->keys || k->value; k++) {
+		if (k->field == f && k->keys) {
+			return k->keys;
 		}
-		cfg->n_ffn = f->ffn_times * cfg->n_embd;
 	}
-	if (cfg->attn_scale == 0) {
-		cfg->attn_scale = (float)(1.0 / sqrt((double)cfg->d_head));
+	return loom_field_name(f);
+}
+
+static void scales(struct loom_config *cfg)
+{
+	if (!cfg->attn_scaled) {
+		cfg->attn_scale = 1;
+	} else if (cfg->attn_scale == 0) {
+		cfg->attn_scale = 1.0 / sqrt(cfg->query_scalar > 0 ? cfg->query_scalar : (double)cfg->d_head);
 	}
+	if (!cfg->embed_scaled) {
+		cfg->embed_scale = 1;
+	}
+	if (!cfg->use_window) {
+		cfg->window = 0;
+	}
+	if (cfg->d_embed == cfg->n_embd) {
+		cfg->d_embed = 0;
+	}
+}
+
+enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, struct loom_err *err)
+{
+	enum loom_status rc = heads(cfg, where, err);
+
+	if (rc) {
+		return rc;
+	}
+	if (cfg->n_ffn == 0) {
+		const char *key = key_of(cfg, LOOM_F_N_FFN);
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %.*s is missing", where, (int)loom_word_len(key), key);
+	}
+	if (cfg->n_ctx == 0) {
+		const char *key = key_of(cfg, LOOM_F_N_CTX);
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %.*s is missing", where, (int)loom_word_len(key), key);
+	}
+	scales(cfg);
 	return LOOM_OK;
 }

@@ -10,30 +10,82 @@
 #include "loom_backend.h"
 
 struct loom_family;
+struct loom_block;
 
-enum loom_pos_kind { LOOM_POS_NONE, LOOM_POS_ROTARY, LOOM_POS_LEARNED };
+#define LOOM_MAX_ROPE 2
+
+enum loom_pos_kind { LOOM_POS_NONE, LOOM_POS_ROTARY, LOOM_POS_LEARNED, LOOM_POS_SINUSOID, LOOM_POS_ALIBI, LOOM_POS_ALIBI_BF16 };
+/* Norms of queries and keys: of each head with one weight for all heads; of the whole width; of each head with a weight a head (in one
+ * tensor, or in one a head). */
+enum loom_qk_norm { LOOM_QK_NONE, LOOM_QK_HEAD, LOOM_QK_WHOLE, LOOM_QK_EACH_HEAD, LOOM_QK_HEAD_TENSORS };
+/* How q, k and v are stored: three tensors; one with q|k|v; one with q..q|k|v for each kv head; one with q|v|k for each of qkv_blocks
+ * parts. */
+enum loom_qkv_layout { LOOM_QKV_SPLIT, LOOM_QKV_STACKED, LOOM_QKV_GROUPED, LOOM_QKV_BLOCKED_QVK };
+
+/* What is particular to a layer: decided by a family's layer rules; block programs are chosen by it. */
+enum loom_layer_bit {
+	LOOM_LAYER_WINDOW = 1,      /* the sliding window applies */
+	LOOM_LAYER_ROPE = 2,        /* queries and keys are rotated */
+	LOOM_LAYER_LOCAL_ROPE = 4,  /* ... by the second rope */
+	LOOM_LAYER_PARALLEL = 8,    /* attention and feed-forward read the same stream */
+	LOOM_LAYER_TWO_NORMS = 16,  /* ... through a norm each */
+	LOOM_LAYER_POST_NORM = 32,  /* norms stand after the additions */
+	LOOM_LAYER_NORM_RESID = 64, /* what is added to is the normed stream (BLOOM's option) */
+	LOOM_LAYER_MOE = 128,       /* experts instead of one feed-forward */
+	LOOM_LAYER_MIXER = 256,     /* another mixer instead of attention (convolution, state space, delta net) */
+};
+struct loom_layer {
+	uint32_t bits;
+	int32_t window;             /* 0 none */
+	int32_t rope;               /* index into ropes; -1 none */
+	const struct loom_block *block;
+};
 
 struct loom_config {
 	struct loom_arena arena;      /* owns strings and arrays below */
 	const struct loom_family *family;
 	const char *architecture;     /* "LlamaForCausalLM" */
 	const char *model_type;       /* "llama" */
+	/* fields.h: set through the family's table */
 	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_ffn, n_vocab;
 	int64_t n_ctx;                /* max_position_embeddings */
 	int32_t n_type;               /* token types; 0 none */
-	double norm_eps;
+	int32_t d_embed;              /* width of the embedding table where a projection stands between it and the stream; else 0 */
+	int32_t pos_offset;           /* added to positions when they are looked up */
+	double norm_eps, norm_add;    /* norm_add: added to norm weights (Gemma: 1) */
 	enum loom_norm_kind norm;
+	bool norm_bias, norm_weight;  /* of layer norms */
+	enum loom_qk_norm qk_norm;
+	bool qk_norm_bias;
 	enum loom_act_kind act;
 	enum loom_pos_kind pos;
-	bool causal, gated_ffn, tied, attn_bias, attn_out_bias, mlp_bias, qk_norm;
-	bool embed_norm;              /* BERT: LayerNorm after the embeddings */
+	enum loom_qkv_layout qkv;
+	int32_t qkv_blocks;
+	bool fused_gate;              /* gate and up in one tensor */
+	bool transposed;              /* matrices stored [in, out] */
+	bool causal, gated_ffn, tied, attn_bias, attn_out_bias, mlp_bias, mlp_down_bias, head_bias;
+	bool embed_norm;              /* a norm after the embeddings */
 	bool final_norm;              /* a norm after the last block */
-	bool has_head;                /* a language-model head is wanted and can be bound */
-	int32_t window;               /* sliding window; 0 none */
-	uint8_t *layer_windowed;      /* [n_layer] 1 where the window applies (layer_types); NULL: all */
-	float embed_scale, attn_scale; /* attn_scale: multiplies q.k */
+	int32_t window;               /* sliding window of the layers that have LOOM_LAYER_WINDOW; 0 none */
+	bool use_window;
+	double embed_scale, attn_scale; /* attn_scale: multiplies q.k */
+	bool embed_scaled, attn_scaled; /* false: the scale is 1 after all */
+	double query_scalar;          /* attn_scale is its inverse square root; 0: not given */
 	bool attn_scale_by_layer;     /* and is divided by the layer's number, from 1 (GPT-2's option) */
-	struct loom_rope rope;        /* when pos is ROTARY */
+	double attn_softcap, logit_softcap; /* 0 none */
+	double clip_qkv;              /* q, k and v are clamped to [-clip, clip]; 0 not */
+	double residual_scale;        /* of what is added to the stream */
+	double logit_scale, logit_divide;
+	double alibi_max;
+	double rope_theta, rope_local_theta; /* rope_local_theta: of the second rope; 0: there is none */
+	double rotary_part;           /* share of a head that is rotated */
+	int32_t rotary_dim;           /* the same in columns; 0: by rotary_part */
+	bool rope_interleaved;
+	/* derived */
+	bool has_head;                /* a language-model head is wanted and can be bound */
+	struct loom_layer *layers;    /* [n_layer] */
+	struct loom_rope ropes[LOOM_MAX_ROPE];
+	int32_t n_rope;
 	enum loom_dtype dtype;        /* as the checkpoint says; LOOM_DTYPE_UNKNOWN when it does not */
 	int32_t bos_id;               /* -1 none */
 	int32_t eos_ids[16];
@@ -45,6 +97,9 @@ struct loom_config {
  * implements, else LOOM_E_MODEL names key and value. cfg is released by the caller also after failure. */
 enum loom_status loom_config_from_json(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 	LOOM_MUST_CHECK;
+/* The same through a given family, whatever architectures and model_type say (manifests). */
+enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loom_family *f, const json_t *root, const char *where,
+	struct loom_err *err) LOOM_MUST_CHECK;
 /* From GGUF metadata (general.architecture …). */
 enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loom_gguf *g, const struct loom_store *s,
 	struct loom_err *err) LOOM_MUST_CHECK;

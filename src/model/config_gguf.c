@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "buf.h"
 #include "config_internal.h"
 #include "rope.h"
+#include "weights.h"
 #include "str.h"
 
 struct reader {
@@ -43,16 +45,6 @@ static double get_num(const struct reader *r, const char *key, double absent)
 	double v;
 
 	return loom_gguf_num(r->g, full_key(r, key, name), &v) && isfinite(v) ? v : absent;
-}
-
-static const struct loom_family *find(const char *arch)
-{
-	for (size_t i = 0; loom_families[i]; i++) {
-		if (loom_str_eq(loom_families[i]->gguf, arch)) {
-			return loom_families[i];
-		}
-	}
-	return NULL;
 }
 
 /* A small float tensor of n numbers, when the file has it. */
@@ -95,14 +87,13 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 		(rc = get_int(r, "rope.scaling.original_context_length", LOOM_MAX_CONTEXT, false, &original))) {
 		return rc;
 	}
-	if (dim != cfg->d_head) {
-		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: rope.dimension_count is %d, heads are %d wide: partial rotation is not "
-			"supported for this family", dim, cfg->d_head);
+	if (dim > cfg->d_head) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: rope.dimension_count is %d, heads are %d wide", dim, cfg->d_head);
 	}
 	spec.dim = dim;
 	spec.max_position = cfg->n_ctx;
 	spec.original_max = original ? original : cfg->n_ctx;
-	spec.base = get_num(r, "rope.freq_base", cfg->family->rope_theta_default);
+	spec.base = get_num(r, "rope.freq_base", cfg->rope_theta);
 	spec.factor = get_num(r, "rope.scaling.factor", NAN);
 	spec.attn_factor = get_num(r, "rope.scaling.attn_factor", NAN);
 	if (loom_str_eq(type, "linear")) {
@@ -119,7 +110,10 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 		(rc = small_tensor(cfg, s, "rope_factors_long.weight", dim / 2, &spec.long_ext, r->err))) {
 		return rc;
 	}
-	return loom_rope_make(&cfg->rope, &spec, "metadata", &cfg->arena, r->err);
+	rc = loom_rope_make(&cfg->ropes[0], &spec, "metadata", &cfg->arena, r->err);
+	cfg->ropes[0].interleaved = cfg->rope_interleaved;
+	cfg->n_rope = rc == LOOM_OK;
+	return rc;
 }
 
 static enum loom_status read_sizes(struct loom_config *cfg, const struct reader *r, const struct loom_store *s)
@@ -171,6 +165,39 @@ static void read_ids(struct loom_config *cfg, const struct loom_gguf *g)
 	}
 }
 
+/* What the tensors tell: biases, tied embeddings, whether q, k and v are one. */
+static void read_tensors(struct loom_config *cfg, const struct loom_store *s)
+{
+	const struct loom_family *f = cfg->family;
+
+	cfg->has_head = f->roles[LOOM_ROLE_HEAD].gguf != NULL;
+	cfg->tied = !loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".weight");
+	cfg->head_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".bias");
+	cfg->attn_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_Q, ".bias") || loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".bias");
+	cfg->attn_out_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_O, ".bias");
+	cfg->mlp_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_UP, ".bias");
+	cfg->mlp_down_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_DOWN, ".bias");
+	cfg->qkv = loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".weight") ? LOOM_QKV_STACKED : LOOM_QKV_SPLIT;
+	cfg->fused_gate = cfg->gated_ffn && !loom_role_stored(f, s, true, "", LOOM_ROLE_GATE, ".weight");
+}
+
+static enum loom_status unknown(const char *arch, struct loom_err *err)
+{
+	struct loom_buf names;
+	enum loom_status rc;
+
+	loom_buf_init(&names, 4096);
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_families[i]->gguf) {
+			(void)loom_buf_printf(&names, "%s%s", names.len ? ", " : "", loom_families[i]->gguf);
+		}
+	}
+	rc = loom_err_set(err, LOOM_E_MODEL, "metadata: general.architecture \"%.40s\" is not supported (%.800s are)", arch,
+		names.data && !names.failed ? names.data : "?");
+	loom_buf_release(&names);
+	return rc;
+}
+
 enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loom_gguf *g, const struct loom_store *s,
 	struct loom_err *err)
 {
@@ -181,24 +208,29 @@ enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loo
 	if (!r.arch) {
 		return loom_err_set(err, LOOM_E_MODEL, "metadata: \"general.architecture\" is missing");
 	}
-	f = find(r.arch);
+	f = loom_family_of_gguf(r.arch);
 	if (!f) {
-		return loom_err_set(err, LOOM_E_MODEL, "metadata: general.architecture \"%.40s\" is not supported (llama, qwen2, qwen3 and gpt2 "
-			"are)", r.arch);
+		return unknown(r.arch, err);
 	}
-	cfg->architecture = f->architectures[0];
-	cfg->model_type = f->name;
 	loom_config_features(cfg, f);
-	if ((rc = read_sizes(cfg, &r, s)) || (rc = loom_config_finish(cfg, "metadata", err))) {
+	cfg->architecture = loom_arena_strndup(&cfg->arena, f->architectures, loom_word_len(f->architectures));
+	cfg->model_type = loom_arena_strndup(&cfg->arena, f->types, loom_word_len(f->types));
+	if (!cfg->architecture || !cfg->model_type) {
+		return loom_err_nomem(err, "config", 128);
+	}
+	rc = loom_config_keys(cfg, NULL, "metadata", err);
+	/* The file states these where they are not what follows from the rest. */
+	cfg->n_head_kv = cfg->d_head = cfg->window = 0;
+	cfg->use_window = true;
+	rc = rc ? rc : read_sizes(cfg, &r, s);
+	rc = rc ? rc : loom_config_finish(cfg, "metadata", err);
+	if (rc) {
 		return rc;
 	}
-	cfg->norm_eps = get_num(&r, f->norm == LOOM_NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
+	cfg->norm_eps = get_num(&r, cfg->norm == LOOM_NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
 		cfg->norm_eps);
-	cfg->has_head = f->head_suffixes[0] != NULL;
-	cfg->tied = loom_store_find(s, "output.weight") == NULL;
-	cfg->attn_bias = loom_store_find(s, "blk.0.attn_q.bias") || loom_store_find(s, "blk.0.attn_qkv.bias");
-	cfg->attn_out_bias = loom_store_find(s, "blk.0.attn_output.bias") != NULL;
-	cfg->mlp_bias = loom_store_find(s, "blk.0.ffn_up.bias") != NULL;
+	read_tensors(cfg, s);
 	read_ids(cfg, g);
-	return cfg->pos == LOOM_POS_ROTARY ? read_rope(cfg, &r, s) : LOOM_OK;
+	rc = cfg->pos == LOOM_POS_ROTARY ? read_rope(cfg, &r, s) : LOOM_OK;
+	return rc ? rc : loom_config_layers(cfg, NULL, "metadata", err);
 }

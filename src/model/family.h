@@ -1,66 +1,90 @@
-/* family.h: a model family as data. One const table a family, in families/; no functions, no branching on names elsewhere.
+/* family.h: a model family as data. One const table a family, in families/; no functions, no branching on names elsewhere. A loom.json
+ * manifest (manifest.h) states the same things in the same words.
  *
- * A table says: the names it answers to, how its config.json and GGUF spell each size, its features and their defaults, the name
- * of each weight, and which block program it runs (blocks.h). */
+ * A table says: the names it answers to, where each field of the config comes from, what is particular to a layer, the name of each weight,
+ * and which block programs (blocks.h) it runs. Lists of words are one string with "|" between. */
 #ifndef LOOM_FAMILY_H
 #define LOOM_FAMILY_H
 
 #include "blocks.h"
 #include "config.h"
+#include "fields.h"
+#include "roles.h"
 
-/* Weights by role. "%d" in a name is the layer. Each has ".weight", and ".bias" where the features say so. */
-enum loom_role {
-	LOOM_ROLE_EMBED_TOKEN, LOOM_ROLE_EMBED_POSITION, LOOM_ROLE_EMBED_TYPE, LOOM_ROLE_EMBED_NORM,
-	LOOM_ROLE_ATTN_NORM, LOOM_ROLE_Q, LOOM_ROLE_K, LOOM_ROLE_V, LOOM_ROLE_QKV, LOOM_ROLE_O, LOOM_ROLE_Q_NORM, LOOM_ROLE_K_NORM,
-	LOOM_ROLE_MLP_NORM, LOOM_ROLE_GATE, LOOM_ROLE_UP, LOOM_ROLE_DOWN, LOOM_ROLE_FINAL_NORM, LOOM_ROLE_HEAD, LOOM_N_ROLE
+/* Where a field's value comes from. Rows are read in order; a later row of the same field overrides what an earlier one found in the config,
+ * never with its own default. */
+struct loom_key {
+	enum loom_field field;
+	const char *keys;  /* config.json's names for it, the first that is there counts ("num_hidden_layers|n_layer"; "attn_config.alibi"
+	                    * is inside an object); NULL: the value is always `value` */
+	const char *value; /* when no key is there (fields.h: loom_field_set_text); NULL: the field stays as it is, or must be given */
+	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused, or with "*" at the
+	                    * end taken as it is; "+1": that is added to the config's integer; NULL: the value as it is */
+	const char *when;  /* the row counts only when this boolean key is true, or with "!" before it, not true; NULL: always */
 };
 
-struct loom_role_name {
-	const char *hf;   /* without the prefix and ".weight"; NULL: the family has no such weight */
-	const char *gguf;
+/* Gives bits to layers. Of the rules that follow each other with the same bits the first whose key is in the config decides; when none is, the
+ * first that has a value for its absence. */
+enum loom_layer_test {
+	LOOM_TEST_END,
+	LOOM_TEST_FLAG,    /* the key is true: all layers */
+	LOOM_TEST_WORD,    /* entry l of the list is `word` */
+	LOOM_TEST_FLAGS,   /* entry l of the list is true or not 0 */
+	LOOM_TEST_LISTED,  /* l is in the list */
+	LOOM_TEST_FROM,    /* l >= the number */
+	LOOM_TEST_BELOW,   /* l < the number */
+	LOOM_TEST_EVERY,   /* (l + 1) % the number == 0 */
+};
+struct loom_layer_rule {
+	uint32_t bits;
+	enum loom_layer_test test;
+	bool negate;
+	const char *key, *word;
+	const char *value; /* number, or true or false, when the key is absent; NULL: none */
 };
 
-/* How config.json spells the sizes. NULL: the family has no such key. */
-struct loom_config_keys {
-	const char *n_layer, *n_embd, *n_head, *n_head_kv, *d_head, *n_ffn, *n_ctx, *n_vocab, *n_type, *eps, *act, *window;
-	const char *attn_bias, *mlp_bias; /* booleans */
-};
-
-/* A key that must have one of the values (JSON text, "|" between) when it is there; anything else is refused by name. */
+/* A key that must have one of the values when it is there and not null; anything else is refused by name. Lists: each entry. Objects are
+ * shown by "{}" when empty. */
 struct loom_key_rule {
 	const char *key, *values;
 };
 
-struct loom_family {
-	const char *name;                 /* model_type */
-	const char *const *architectures; /* NULL-terminated */
-	const char *gguf;                 /* general.architecture; NULL: none */
-	const char *const *prefixes;      /* what may stand before weight names, most usual first; NULL-terminated */
-	struct loom_config_keys keys;
-	const struct loom_key_rule *rules; /* up to a NULL key */
-	struct loom_role_name roles[LOOM_N_ROLE];
+/* The block program of the layers that have all these bits; the first that fits. */
+struct loom_block_choice {
+	uint32_t bits;
 	const struct loom_block *block;
-	/* features */
-	enum loom_norm_kind norm;
-	enum loom_pos_kind pos;
-	bool causal, gated_ffn, tied_default, qk_norm, embed_norm, final_norm;
-	bool attn_bias, attn_out_bias, mlp_bias; /* biases that are always there, or the keys' defaults */
-	bool attn_bias_covers_out;        /* the attn_bias key switches the output projection's bias too */
-	bool fused_qkv, transposed;       /* one matrix for q|k|v; matrices stored [in, out] */
-	bool window_by_layer;             /* use_sliding_window, max_window_layers, layer_types decide where the window is */
-	bool scale_keys;                  /* scale_attn_weights, scale_attn_by_inverse_layer_idx */
-	bool gguf_permuted;               /* GGUF stores q and k in interleaved-rope order */
-	double eps_default, rope_theta_default;
-	int32_t ffn_times;                /* n_ffn when its key is absent or null: this times n_embd; 0: required */
-	int32_t n_ctx_default;
-	int32_t window_default, window_layers_default; /* of sliding_window and max_window_layers when the keys are absent (not null) */
-	int32_t n_head_kv_default, d_head_default;     /* when the keys are absent; 0: n_head, n_embd / n_head */
-	const char *act_default;
-	/* architectures that end without a language-model head are those that don't end in one of these; NULL-terminated */
-	const char *const *head_suffixes;
+};
+
+struct loom_family {
+	const char *name;
+	const char *types;                 /* model_type */
+	const char *architectures;         /* the most usual first; those that end in LMHeadModel, ForCausalLM or ForConditionalGeneration
+	                                    * have a language-model head when the table names one */
+	const char *prefixes;              /* what may stand before weight names, most usual first */
+	const struct loom_key *keys;       /* up to a row without keys and value */
+	const struct loom_layer_rule *layers; /* up to LOOM_TEST_END; NULL: none */
+	const struct loom_key_rule *rules; /* up to a NULL key; NULL: none */
+	const char *ignored;               /* keys of the configuration class that change nothing in what Loom computes; NULL: none */
+	struct loom_role_name roles[LOOM_N_ROLE];
+	const struct loom_block_choice *blocks; /* up to a NULL block */
+	const char *gguf;                  /* general.architecture; NULL: none */
+	bool gguf_permuted;                /* GGUF stores q and k in interleaved-rope order */
 };
 
 /* All families, NULL-terminated (families/index.c). */
 extern const struct loom_family *const loom_families[];
+
+/* The family that answers to a name, a model_type, an architecture, a GGUF architecture; NULL when none does. */
+const struct loom_family *loom_family_named(const char *name);
+const struct loom_family *loom_family_of_type(const char *model_type);
+const struct loom_family *loom_family_of_architecture(const char *architecture);
+const struct loom_family *loom_family_of_gguf(const char *architecture);
+/* Does the table give this key of config.json a meaning: read, checked, or known to change nothing? */
+bool loom_family_knows(const struct loom_family *f, const char *key);
+
+/* "a|b||c": *len is the length of the word at p; NULL after the last one: for (p = list; p; p = loom_words_next(p)). */
+size_t loom_word_len(const char *p);
+const char *loom_words_next(const char *p);
+bool loom_words_have(const char *list, const char *word);
 
 #endif

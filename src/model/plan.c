@@ -1,38 +1,50 @@
 /* plan.c: unrolls a family's block program over the layers into the flat op list, once a model. What each op means is said in
- * include/loom_backend.h; nothing is computed here. */
+ * include/loom_backend.h; nothing is computed here. The steps inside a block are plan_steps.c's. */
 #include "plan.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "weights.h"
+#include "alibi.h"
+#include "plan_internal.h"
 
-enum slot { RESID, X, QKV, HEADS, SUB, FFN, ACT, GATHERED, LOGITS, N_SLOT };
+#define OPS_OUTSIDE 24 /* ops around the blocks, at most */
+#define OPS_A_STEP 3   /* ops and weights of a step, at most */
+#define WEIGHTS_OUTSIDE 16
+#define WEIGHTS_A_STEP 4
 
-#define OPS_OUTSIDE 16      /* ops around the blocks, at most */
-#define OPS_PER_LAYER 48    /* ops of a block, at most */
-#define WEIGHTS_OUTSIDE 12
-#define WEIGHTS_PER_LAYER 20
-
-struct builder {
-	const struct loom_config *cfg;
-	struct loom_plan *p;
-	struct loom_binder bind;
-	int32_t layer;
-	int16_t stream_in;      /* the slot that attention or the mlp reads */
-	bool out_rows;
-};
-
-static struct loom_view view(const struct builder *b, enum slot slot)
+static int32_t slot_width(const struct loom_config *c, enum loom_slot slot)
 {
-	return (struct loom_view){(int16_t)slot, 0, b->p->slot_width[slot]};
+	switch (slot) {
+	case LOOM_SLOT_QKV:
+		return (c->n_head + 2 * c->n_head_kv) * c->d_head;
+	case LOOM_SLOT_HEADS:
+		return c->n_head * c->d_head;
+	case LOOM_SLOT_FFN:
+		return c->gated_ffn ? 2 * c->n_ffn : c->n_ffn;
+	case LOOM_SLOT_ACT:
+		return c->n_ffn;
+	case LOOM_SLOT_EMBED:
+		return c->d_embed;
+	case LOOM_SLOT_LOGITS:
+		return c->n_vocab;
+	default:
+		return c->n_embd;
+	}
 }
 
-static struct loom_view columns(enum slot slot, int32_t col, int32_t width)
+struct loom_view loom_plan_columns(struct loom_builder *b, enum loom_slot slot, int32_t col, int32_t width)
 {
+	b->p->slot_width[slot] = slot_width(b->cfg, slot);
 	return (struct loom_view){(int16_t)slot, col, width};
 }
 
-static struct loom_op *add(struct builder *b, enum loom_op_kind kind)
+struct loom_view loom_plan_view(struct loom_builder *b, enum loom_slot slot)
+{
+	return loom_plan_columns(b, slot, 0, slot_width(b->cfg, slot));
+}
+
+struct loom_op *loom_plan_add(struct loom_builder *b, enum loom_op_kind kind)
 {
 	struct loom_op *op = &b->p->ops[b->p->n_op++];
 
@@ -46,310 +58,260 @@ static struct loom_op *add(struct builder *b, enum loom_op_kind kind)
 	return op;
 }
 
-static void add_tap(struct builder *b, enum loom_site site, int32_t layer, struct loom_view at)
+void loom_plan_add_tap(struct loom_builder *b, enum loom_site site, int32_t layer, struct loom_view at)
 {
-	struct loom_op *op = add(b, LOOM_OP_TAP);
+	struct loom_op *op = loom_plan_add(b, LOOM_OP_TAP);
 
 	op->site = site;
 	op->layer = (int16_t)layer;
 	op->a = at;
 }
 
-static int32_t vector(struct builder *b, const char *name, const char *suffix, enum loom_role role, int32_t n)
+int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus)
 {
-	struct loom_bind_part part = {role, n, 0};
+	const struct loom_bind what = {loom_role_name(role), b->layer, LOOM_WEIGHT_VECTOR, suffix, 1, (float)plus};
+	const struct loom_bind_part part = {.role = role, .n_row = n};
 
-	return loom_bind(&b->bind, name, b->layer, LOOM_WEIGHT_VECTOR, suffix, &part, 1, 1);
+	return loom_bind(&b->bind, &what, &part, 1);
 }
 
-static void add_norm(struct builder *b, const char *name, enum loom_role role, struct loom_view in, struct loom_view out, int32_t n_group)
+void loom_plan_add_norm(struct loom_builder *b, enum loom_role role, struct loom_view in, struct loom_view out)
 {
-	struct loom_op *op = add(b, LOOM_OP_NORM);
+	const struct loom_config *c = b->cfg;
+	struct loom_op *op = loom_plan_add(b, LOOM_OP_NORM);
 
 	op->a = in;
 	op->out = out;
-	op->n_group = n_group;
-	op->norm = b->cfg->norm;
-	op->eps = (float)b->cfg->norm_eps;
-	op->w = vector(b, name, ".weight", role, in.width / n_group);
-	if (b->cfg->norm == LOOM_NORM_LAYER) {
-		op->bias = vector(b, name, ".bias", role, in.width / n_group);
+	op->n_group = 1;
+	op->norm = c->norm;
+	op->eps = (float)c->norm_eps;
+	if (c->norm_weight) {
+		/* GGUF files hold the sum. */
+		op->w = loom_plan_vector(b, role, ".weight", in.width, b->bind.gguf ? 0 : c->norm_add);
+		if (c->norm == LOOM_NORM_LAYER && c->norm_bias) {
+			op->bias = loom_plan_vector(b, role, ".bias", in.width, 0);
+		}
 	}
 }
 
-static void add_linear(struct builder *b, const char *name, const struct loom_bind_part *parts, int n, bool bias, struct loom_view in,
-	struct loom_view out)
+void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct loom_bind_part *parts, int n, bool bias,
+	struct loom_view in, struct loom_view out)
 {
-	struct loom_op *op = add(b, LOOM_OP_LINEAR);
+	struct loom_op *op = loom_plan_add(b, LOOM_OP_LINEAR);
+	struct loom_bind what = {name, b->layer, LOOM_WEIGHT_MATRIX, ".weight", in.width, 0};
 
 	op->a = in;
 	op->out = out;
-	op->w = loom_bind(&b->bind, name, b->layer, LOOM_WEIGHT_MATRIX, ".weight", parts, n, in.width);
+	op->w = loom_bind(&b->bind, &what, parts, n);
 	if (bias) {
-		op->bias = loom_bind(&b->bind, name, b->layer, LOOM_WEIGHT_VECTOR, ".bias", parts, n, 1);
+		what.kind = LOOM_WEIGHT_VECTOR;
+		what.suffix = ".bias";
+		what.n_col = 1;
+		op->bias = loom_bind(&b->bind, &what, parts, n);
 	}
 }
 
-static void add_embed(struct builder *b, const char *name, enum loom_role role, enum loom_index_kind index, int64_t rows, bool first)
+/* A looked-up row, added unless it is the first. */
+static struct loom_op *add_embed(struct loom_builder *b, enum loom_role role, enum loom_index_kind index, int64_t rows, struct loom_view out)
 {
-	struct loom_bind_part part = {role, (int32_t)rows, 0};
-	bool matrix = role == LOOM_ROLE_EMBED_TOKEN && b->cfg->tied && b->cfg->has_head;
-	struct loom_op *op = add(b, LOOM_OP_EMBED);
+	const struct loom_config *c = b->cfg;
+	bool first = role == LOOM_ROLE_EMBED_TOKEN, matrix = first && c->tied && c->has_head;
+	const struct loom_bind what = {loom_role_name(role), -1, matrix ? LOOM_WEIGHT_MATRIX : LOOM_WEIGHT_TABLE, ".weight", out.width, 0};
+	const struct loom_bind_part part = {.role = role, .n_row = (int32_t)rows};
+	struct loom_op *op = loom_plan_add(b, LOOM_OP_EMBED);
 
-	op->out = view(b, RESID);
+	op->out = out;
 	op->index = index;
 	op->accumulate = !first;
-	op->scale = first ? b->cfg->embed_scale : 1.0f;
-	op->w = loom_bind(&b->bind, name, -1, matrix ? LOOM_WEIGHT_MATRIX : LOOM_WEIGHT_TABLE, ".weight", &part, 1, b->cfg->n_embd);
+	op->scale = first ? (float)c->embed_scale : 1.0f;
+	op->w = loom_bind(&b->bind, &what, &part, 1);
 	b->p->weights[op->w].lookup = matrix;
+	return op;
 }
 
-static void embeddings(struct builder *b)
+/* Sinusoidal positions as fairseq makes them: sines of all frequencies, then cosines; computed in float32. */
+static const float *sinusoids(struct loom_builder *b, int64_t rows)
+{
+	int32_t width = b->cfg->n_embd, half = width / 2;
+	float *t = loom_arena_alloc(b->bind.arena, (size_t)rows * (size_t)width, sizeof(float));
+	float step = half > 1 ? (float)(log(10000.0) / (half - 1)) : 0.0f;
+
+	for (int64_t r = 0; t && r < rows; r++) {
+		for (int32_t i = 0; i < half; i++) {
+			float angle = (float)r * expf((float)i * -step);
+			t[r * width + i] = sinf(angle);
+			t[r * width + half + i] = cosf(angle);
+		}
+	}
+	return t;
+}
+
+static void positions(struct loom_builder *b)
 {
 	const struct loom_config *c = b->cfg;
+	int64_t rows = c->n_ctx + c->pos_offset;
+	struct loom_view out = loom_plan_view(b, LOOM_SLOT_RESID);
+	struct loom_op *op;
 
-	add_embed(b, "embed_tokens", LOOM_ROLE_EMBED_TOKEN, LOOM_INDEX_TOKEN, c->n_vocab, true);
-	if (c->n_type > 0) {
-		add_embed(b, "embed_types", LOOM_ROLE_EMBED_TYPE, LOOM_INDEX_ZERO, c->n_type, false);
-	}
 	if (c->pos == LOOM_POS_LEARNED) {
-		add_embed(b, "embed_positions", LOOM_ROLE_EMBED_POSITION, LOOM_INDEX_POSITION, c->n_ctx, false);
+		op = add_embed(b, LOOM_ROLE_EMBED_POSITION, LOOM_INDEX_POSITION, rows, out);
+	} else if (c->pos == LOOM_POS_SINUSOID) {
+		const struct loom_bind what = {"embed_positions", -1, LOOM_WEIGHT_TABLE, ".weight", c->n_embd, 0};
+		op = loom_plan_add(b, LOOM_OP_EMBED);
+		op->out = out;
+		op->index = LOOM_INDEX_POSITION;
+		op->accumulate = true;
+		op->w = loom_bind_constant(&b->bind, &what, sinusoids(b, rows), (int32_t)rows);
+	} else {
+		return;
 	}
+	op->index_add = c->pos_offset;
+}
+
+static void embeddings(struct loom_builder *b)
+{
+	const struct loom_config *c = b->cfg;
+	struct loom_view resid = loom_plan_view(b, LOOM_SLOT_RESID), narrow = resid;
+
+	if (c->d_embed > 0) {
+		narrow = loom_plan_view(b, LOOM_SLOT_EMBED);
+	}
+	(void)add_embed(b, LOOM_ROLE_EMBED_TOKEN, LOOM_INDEX_TOKEN, c->n_vocab, narrow);
+	if (c->d_embed > 0) {
+		loom_plan_add_linear(b, "embed_in", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_IN, .n_row = c->n_embd}, 1, false, narrow,
+			resid);
+	}
+	if (c->n_type > 0) {
+		(void)add_embed(b, LOOM_ROLE_EMBED_TYPE, LOOM_INDEX_ZERO, c->n_type, resid);
+	}
+	positions(b);
 	if (c->embed_norm) {
-		add_norm(b, "embed_norm", LOOM_ROLE_EMBED_NORM, view(b, RESID), view(b, RESID), 1);
+		loom_plan_add_norm(b, LOOM_ROLE_EMBED_NORM, resid, resid);
 	}
-	add_tap(b, LOOM_SITE_HIDDEN, 0, view(b, RESID));
+	loom_plan_add_tap(b, LOOM_SITE_HIDDEN, 0, resid);
 }
 
-static void qkv(struct builder *b)
+/* Logits through the head, scaled and capped as the config says. */
+static void logits(struct loom_builder *b, struct loom_view from)
 {
 	const struct loom_config *c = b->cfg;
-	int32_t q = c->n_head * c->d_head, kv = c->n_head_kv * c->d_head;
-	bool permuted = c->family->gguf_permuted;
-	struct loom_bind_part split[] = {{LOOM_ROLE_Q, q, permuted ? c->n_head : 0}, {LOOM_ROLE_K, kv, permuted ? c->n_head_kv : 0},
-		{LOOM_ROLE_V, kv, 0}};
-	struct loom_bind_part fused[] = {{LOOM_ROLE_QKV, q + 2 * kv, 0}};
-
-	add_linear(b, "attn.qkv", c->family->fused_qkv ? fused : split, c->family->fused_qkv ? 1 : 3, c->attn_bias,
-		view(b, (enum slot)b->stream_in), view(b, QKV));
-}
-
-static void attention_fields(struct builder *b, struct loom_op *op)
-{
-	const struct loom_config *c = b->cfg;
-
-	op->a = columns(QKV, 0, c->n_head * c->d_head);
-	op->n_head = c->n_head;
-	op->n_head_kv = c->n_head_kv;
-	op->d_head = op->d_value = c->d_head;
-	op->causal = c->causal;
-	op->scale = c->attn_scale_by_layer ? c->attn_scale / (float)(b->layer + 1) : c->attn_scale;
-	op->window = c->layer_windowed && !c->layer_windowed[b->layer] ? 0 : c->window;
-}
-
-static void feed_forward(struct builder *b)
-{
-	const struct loom_config *c = b->cfg;
-	struct loom_bind_part parts[] = {{LOOM_ROLE_GATE, c->n_ffn, 0}, {LOOM_ROLE_UP, c->n_ffn, 0}};
+	struct loom_view out = loom_plan_view(b, LOOM_SLOT_LOGITS);
 	struct loom_op *op;
 
-	add_linear(b, c->gated_ffn ? "mlp.gate_up" : "mlp.up", c->gated_ffn ? parts : parts + 1, c->gated_ffn ? 2 : 1, c->mlp_bias,
-		view(b, (enum slot)b->stream_in), view(b, FFN));
-	op = add(b, c->gated_ffn ? LOOM_OP_GATE : LOOM_OP_ACT);
-	op->act = c->act;
-	op->a = columns(FFN, 0, c->n_ffn);
-	if (c->gated_ffn) {
-		op->b = columns(FFN, c->n_ffn, c->n_ffn);
-	}
-	op->out = view(b, ACT);
-}
-
-/* Where a site's value is when its tap is reached. */
-static struct loom_view site_view(const struct builder *b, enum loom_site site)
-{
-	const struct loom_config *c = b->cfg;
-	int32_t q = c->n_head * c->d_head, kv = c->n_head_kv * c->d_head;
-
-	switch (site) {
-	case LOOM_SITE_ATTN_NORM:
-	case LOOM_SITE_MLP_NORM:
-		return view(b, X);
-	case LOOM_SITE_Q:
-	case LOOM_SITE_ATTN_PROBS:
-		return columns(QKV, 0, q);
-	case LOOM_SITE_K:
-		return columns(QKV, q, kv);
-	case LOOM_SITE_V:
-		return columns(QKV, q + kv, kv);
-	case LOOM_SITE_ATTN_HEADS:
-		return view(b, HEADS);
-	case LOOM_SITE_ATTN_OUT:
-	case LOOM_SITE_MLP_OUT:
-		return view(b, SUB);
-	case LOOM_SITE_MLP_ACT:
-		return view(b, ACT);
-	default:
-		return view(b, RESID);
-	}
-}
-
-static void rotate(struct builder *b)
-{
-	const struct loom_config *c = b->cfg;
-
-	if (c->pos == LOOM_POS_ROTARY) {
-		struct loom_op *op = add(b, LOOM_OP_ROTATE);
-		op->n_group = c->n_head + c->n_head_kv;
-		op->d_head = c->d_head;
-		op->out = columns(QKV, 0, op->n_group * c->d_head);
-		op->rope = 0;
-	}
-}
-
-static void step(struct builder *b, const struct loom_step *s)
-{
-	const struct loom_config *c = b->cfg;
-	int32_t q = c->n_head * c->d_head, kv = c->n_head_kv * c->d_head;
-	struct loom_op *op;
-
-	switch (s->kind) {
-	case LOOM_STEP_END:
-		break;
-	case LOOM_STEP_TAP:
-		add_tap(b, s->site, b->layer, site_view(b, s->site));
-		if (s->site == LOOM_SITE_ATTN_PROBS) {
-			attention_fields(b, &b->p->ops[b->p->n_op - 1]);
+	if (c->tied) {
+		op = loom_plan_add(b, LOOM_OP_LINEAR);
+		op->w = b->p->ops[0].w;
+		op->a = from;
+		op->out = out;
+		if (c->head_bias) {
+			op->bias = loom_plan_vector(b, LOOM_ROLE_HEAD, ".bias", c->n_vocab, 0);
 		}
-		break;
-	case LOOM_STEP_NORM_ATTN:
-	case LOOM_STEP_NORM_MLP:
-		add_norm(b, s->kind == LOOM_STEP_NORM_ATTN ? "attn_norm" : "mlp_norm",
-			s->kind == LOOM_STEP_NORM_ATTN ? LOOM_ROLE_ATTN_NORM : LOOM_ROLE_MLP_NORM, view(b, RESID), view(b, X), 1);
-		b->stream_in = X;
-		break;
-	case LOOM_STEP_NORM_STREAM_ATTN:
-	case LOOM_STEP_NORM_STREAM_MLP:
-		add_norm(b, s->kind == LOOM_STEP_NORM_STREAM_ATTN ? "attn_norm" : "mlp_norm",
-			s->kind == LOOM_STEP_NORM_STREAM_ATTN ? LOOM_ROLE_ATTN_NORM : LOOM_ROLE_MLP_NORM, view(b, RESID), view(b, RESID), 1);
-		break;
-	case LOOM_STEP_READ:
-		b->stream_in = RESID;
-		break;
-	case LOOM_STEP_QKV:
-		qkv(b);
-		break;
-	case LOOM_STEP_QK_NORM:
-		if (c->qk_norm) {
-			add_norm(b, "attn.q_norm", LOOM_ROLE_Q_NORM, columns(QKV, 0, q), columns(QKV, 0, q), c->n_head);
-			add_norm(b, "attn.k_norm", LOOM_ROLE_K_NORM, columns(QKV, q, kv), columns(QKV, q, kv), c->n_head_kv);
-		}
-		break;
-	case LOOM_STEP_ROTATE:
-		rotate(b);
-		break;
-	case LOOM_STEP_KV_STORE:
-		op = add(b, LOOM_OP_KV_STORE);
-		op->a = columns(QKV, q, kv);
-		op->b = columns(QKV, q + kv, kv);
-		op->n_head_kv = c->n_head_kv;
-		op->d_head = op->d_value = c->d_head;
-		break;
-	case LOOM_STEP_ATTEND:
-		op = add(b, LOOM_OP_ATTEND);
-		attention_fields(b, op);
-		op->out = view(b, HEADS);
-		break;
-	case LOOM_STEP_PROJECT:
-		add_linear(b, "attn.out", &(struct loom_bind_part){LOOM_ROLE_O, c->n_embd, 0}, 1, c->attn_out_bias, view(b, HEADS), view(b, SUB));
-		break;
-	case LOOM_STEP_FFN:
-		feed_forward(b);
-		break;
-	case LOOM_STEP_DOWN:
-		add_linear(b, "mlp.down", &(struct loom_bind_part){LOOM_ROLE_DOWN, c->n_embd, 0}, 1, c->mlp_bias, view(b, ACT), view(b, SUB));
-		break;
-	case LOOM_STEP_ADD:
-		op = add(b, LOOM_OP_ADD);
-		op->a = view(b, RESID);
-		op->b = view(b, SUB);
-		op->out = view(b, RESID);
-		break;
+	} else {
+		loom_plan_add_linear(b, "lm_head", &(struct loom_bind_part){.role = LOOM_ROLE_HEAD, .n_row = c->n_vocab}, 1, c->head_bias, from,
+			out);
 	}
+	if (c->logit_scale != 1 || c->logit_divide != 1) {
+		op = loom_plan_add(b, LOOM_OP_SCALE);
+		op->a = op->out = out;
+		op->scale = (float)(c->logit_scale / c->logit_divide);
+	}
+	if (c->logit_softcap > 0) {
+		op = loom_plan_add(b, LOOM_OP_SOFTCAP);
+		op->a = op->out = out;
+		op->scale = (float)c->logit_softcap;
+	}
+	loom_plan_add_tap(b, LOOM_SITE_LOGITS, -1, out);
 }
 
 /* After the blocks: the last of hidden_states, and the logits of the rows that want them. */
-static void head(struct builder *b)
+static void head(struct loom_builder *b)
 {
 	const struct loom_config *c = b->cfg;
-	enum slot last = c->final_norm ? X : RESID;
+	struct loom_view last = loom_plan_view(b, LOOM_SLOT_RESID), gathered;
 	struct loom_op *op;
 
 	b->layer = -1;
 	if (c->final_norm) {
-		add_norm(b, "final_norm", LOOM_ROLE_FINAL_NORM, view(b, RESID), view(b, X), 1);
-		add_tap(b, LOOM_SITE_FINAL_NORM, -1, view(b, X));
+		loom_plan_add_norm(b, LOOM_ROLE_FINAL_NORM, last, loom_plan_view(b, LOOM_SLOT_X));
+		last = loom_plan_view(b, LOOM_SLOT_X);
+		loom_plan_add_tap(b, LOOM_SITE_FINAL_NORM, -1, last);
 	}
-	add_tap(b, LOOM_SITE_HIDDEN, c->n_layer, view(b, last));
+	loom_plan_add_tap(b, LOOM_SITE_HIDDEN, c->n_layer, last);
 	if (!c->has_head) {
 		return;
 	}
 	b->out_rows = true;
-	op = add(b, LOOM_OP_GATHER);
-	op->a = view(b, last);
-	op->out = view(b, GATHERED);
-	if (c->tied) {
-		op = add(b, LOOM_OP_LINEAR);
-		op->w = b->p->ops[0].w;
-		op->a = view(b, GATHERED);
-		op->out = view(b, LOGITS);
-	} else {
-		add_linear(b, "lm_head", &(struct loom_bind_part){LOOM_ROLE_HEAD, c->n_vocab, 0}, 1, false, view(b, GATHERED), view(b, LOGITS));
+	gathered = loom_plan_view(b, LOOM_SLOT_GATHERED);
+	op = loom_plan_add(b, LOOM_OP_GATHER);
+	op->a = last;
+	op->out = gathered;
+	if (c->d_embed > 0) {
+		struct loom_view narrow = loom_plan_columns(b, LOOM_SLOT_NARROW, 0, c->d_embed);
+		loom_plan_add_linear(b, "embed_out", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_OUT, .n_row = c->d_embed}, 1, false,
+			gathered, narrow);
+		gathered = narrow;
 	}
-	add_tap(b, LOOM_SITE_LOGITS, -1, view(b, LOGITS));
+	logits(b, gathered);
 }
 
 static void sizes(struct loom_plan *p, const struct loom_config *c)
 {
-	int32_t q = c->n_head * c->d_head, kv = c->n_head_kv * c->d_head;
-	const int32_t width[N_SLOT] = {[RESID] = c->n_embd, [X] = c->n_embd, [QKV] = q + 2 * kv, [HEADS] = q, [SUB] = c->n_embd,
-		[FFN] = c->gated_ffn ? 2 * c->n_ffn : c->n_ffn, [ACT] = c->n_ffn, [GATHERED] = c->has_head ? c->n_embd : 0,
-		[LOGITS] = c->has_head ? c->n_vocab : 0};
-
 	*p = (struct loom_plan){.n_layer = c->n_layer, .n_embd = c->n_embd, .n_head = c->n_head, .n_head_kv = c->n_head_kv,
-		.d_head = c->d_head, .n_vocab = c->n_vocab, .n_logit = c->has_head ? c->n_vocab : 0, .causal = c->causal, .n_slot = N_SLOT,
-		.n_ctx = (int32_t)(c->n_ctx < INT32_MAX ? c->n_ctx : INT32_MAX)};
-	memcpy(p->slot_width, width, sizeof(width));
-	p->slot_out_rows[GATHERED] = p->slot_out_rows[LOGITS] = true;
+		.d_head = c->d_head, .n_vocab = c->n_vocab, .n_logit = c->has_head ? c->n_vocab : 0, .causal = c->causal,
+		.n_slot = LOOM_N_SLOT, .n_ctx = (int32_t)(c->n_ctx < INT32_MAX ? c->n_ctx : INT32_MAX)};
+	p->slot_out_rows[LOOM_SLOT_GATHERED] = p->slot_out_rows[LOOM_SLOT_NARROW] = p->slot_out_rows[LOOM_SLOT_LOGITS] = true;
+}
+
+/* Room for everything that the layers' programs can give. */
+static enum loom_status make_room(struct loom_plan *p, const struct loom_config *c, struct loom_arena *arena, struct loom_err *err)
+{
+	size_t n = 0, n_op, n_weight;
+
+	for (int32_t l = 0; l < c->n_layer; l++) {
+		for (const struct loom_step *s = c->layers[l].block->steps; s->kind != LOOM_STEP_END; s++) {
+			n++;
+		}
+		n++;
+	}
+	n_op = OPS_OUTSIDE + n * OPS_A_STEP;
+	n_weight = WEIGHTS_OUTSIDE + n * WEIGHTS_A_STEP;
+	p->ops = loom_arena_alloc(arena, n_op, sizeof(*p->ops));
+	p->weights = loom_arena_alloc(arena, n_weight, sizeof(*p->weights));
+	p->ropes = loom_arena_alloc(arena, (size_t)c->n_rope + 1, sizeof(*p->ropes));
+	if (!p->ops || !p->weights || !p->ropes) {
+		return loom_err_nomem(err, "plan", n_op * sizeof(*p->ops) + n_weight * sizeof(*p->weights));
+	}
+	memcpy(p->ropes, c->ropes, (size_t)c->n_rope * sizeof(*p->ropes));
+	p->n_rope = c->n_rope;
+	if (c->pos == LOOM_POS_ALIBI || c->pos == LOOM_POS_ALIBI_BF16) {
+		p->alibi = loom_arena_alloc(arena, (size_t)c->n_head, sizeof(float));
+		if (!p->alibi) {
+			return loom_err_nomem(err, "plan", (size_t)c->n_head * sizeof(float));
+		}
+		loom_alibi_slopes(p->alibi, c->n_head, c->alibi_max);
+	}
+	return LOOM_OK;
 }
 
 enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
 	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err)
 {
-	struct builder b = {.cfg = cfg, .p = p, .layer = -1};
-	size_t n_op = OPS_OUTSIDE + (size_t)cfg->n_layer * OPS_PER_LAYER, n_weight = WEIGHTS_OUTSIDE + (size_t)cfg->n_layer * WEIGHTS_PER_LAYER;
+	struct loom_builder b = {.cfg = cfg, .p = p, .layer = -1};
+	enum loom_status rc;
 
 	sizes(p, cfg);
-	p->ops = loom_arena_alloc(arena, n_op, sizeof(*p->ops));
-	p->weights = loom_arena_alloc(arena, n_weight, sizeof(*p->weights));
-	if (!p->ops || !p->weights) {
-		return loom_err_nomem(err, "plan", n_op * sizeof(*p->ops) + n_weight * sizeof(*p->weights));
+	rc = make_room(p, cfg, arena, err);
+	if (rc) {
+		return rc;
 	}
-	if (cfg->pos == LOOM_POS_ROTARY) {
-		p->ropes = loom_arena_alloc(arena, 1, sizeof(*p->ropes));
-		if (!p->ropes) {
-			return loom_err_nomem(err, "plan", sizeof(*p->ropes));
-		}
-		p->ropes[0] = cfg->rope;
-		p->n_rope = 1;
-	}
-	loom_binder_init(&b.bind, cfg, store, gguf, keep, p);
+	loom_binder_init(&b.bind, cfg, store, gguf, keep, p, arena);
 	embeddings(&b);
 	for (b.layer = 0; b.layer < cfg->n_layer; b.layer++) {
-		for (const struct loom_step *s = cfg->family->block->steps; s->kind != LOOM_STEP_END; s++) {
-			step(&b, s);
+		for (const struct loom_step *s = cfg->layers[b.layer].block->steps; s->kind != LOOM_STEP_END; s++) {
+			loom_plan_step(&b, s);
 		}
 		if (b.layer + 1 < cfg->n_layer) {
-			add_tap(&b, LOOM_SITE_HIDDEN, b.layer + 1, view(&b, RESID));
+			loom_plan_add_tap(&b, LOOM_SITE_HIDDEN, b.layer + 1, loom_plan_view(&b, LOOM_SLOT_RESID));
 		}
 	}
 	head(&b);

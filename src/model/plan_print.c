@@ -5,12 +5,11 @@
 #include "plan.h"
 #include "model.h"
 
-static const char *const slot_names[] = {"resid", "x", "qkv", "heads", "sub", "ffn", "act", "gathered", "logits"};
 static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
 	[LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
-	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
+	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip", [LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
 	"sigmoid"};
 static const char *const index_names[] = {"token", "position", "type 0"};
@@ -27,9 +26,9 @@ static void put_view(const struct loom_plan *p, const struct loom_view *v, struc
 		return;
 	}
 	if (v->width == p->slot_width[v->slot]) {
-		(void)loom_buf_printf(out, "%s[%s,%d]", slot_names[v->slot], p->slot_out_rows[v->slot] ? "N" : "T", v->width);
+		(void)loom_buf_printf(out, "%s[%s,%d]", loom_slot_name((enum loom_slot)v->slot), p->slot_out_rows[v->slot] ? "N" : "T", v->width);
 	} else {
-		(void)loom_buf_printf(out, "%s[%s,%d:%d]", slot_names[v->slot], p->slot_out_rows[v->slot] ? "N" : "T", v->col,
+		(void)loom_buf_printf(out, "%s[%s,%d:%d]", loom_slot_name((enum loom_slot)v->slot), p->slot_out_rows[v->slot] ? "N" : "T", v->col,
 			v->col + v->width);
 	}
 }
@@ -49,7 +48,11 @@ static void put_weight(const struct loom_plan *p, int32_t w, const char *label, 
 			loom_dtype_name(x->dtype));
 	}
 	for (int i = 0; i < x->n_part; i++) {
-		(void)loom_buf_printf(out, "%s%s%s", i == 0 ? " <- " : " | ", x->part[i].tensor->name, x->part[i].transposed ? "^T" : "");
+		const struct loom_weight_part *t = &x->part[i];
+		(void)loom_buf_printf(out, "%s%s%s", i == 0 ? " <- " : " | ", t->tensor->name, t->transposed ? "^T" : "");
+		if (t->group > 0) {
+			(void)loom_buf_printf(out, " rows %lld+%lld of every %lld", (long long)t->row0, (long long)t->group, (long long)t->stride);
+		}
 	}
 }
 
@@ -92,6 +95,12 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 	switch (op->kind) {
 	case LOOM_OP_EMBED:
 		(void)loom_buf_printf(out, "  by %s%s", index_names[op->index], op->accumulate ? ", added" : "");
+		if (op->index_add != 0) {
+			(void)loom_buf_printf(out, ", from %d", op->index_add);
+		}
+		if (op->scale != 1) {
+			(void)loom_buf_printf(out, ", scale %.9g", (double)op->scale);
+		}
 		break;
 	case LOOM_OP_NORM:
 		(void)loom_buf_printf(out, "  %s eps %g", op->norm == LOOM_NORM_RMS ? "rms" : "layer", (double)op->eps);
@@ -101,6 +110,12 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 		break;
 	case LOOM_OP_ROTATE:
 		(void)loom_buf_printf(out, "  %d heads of %d", op->n_group, op->d_head);
+		if (p->ropes[op->rope].dim != op->d_head) {
+			(void)loom_buf_printf(out, ", their first %d columns", p->ropes[op->rope].dim);
+		}
+		if (p->n_rope > 1) {
+			(void)loom_buf_printf(out, ", rope %d", op->rope);
+		}
 		break;
 	case LOOM_OP_ATTEND:
 		put_attend(op, out);
@@ -118,6 +133,7 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 		break;
 	case LOOM_OP_SCALE:
 	case LOOM_OP_SOFTCAP:
+	case LOOM_OP_CLIP:
 		(void)loom_buf_printf(out, "  %.9g", (double)op->scale);
 		break;
 	default:
@@ -163,14 +179,29 @@ static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
 	(void)loom_buf_putc(out, '\n');
 }
 
+/* The programs of the layers, each once. */
+static void put_blocks(const struct loom_config *cfg, struct loom_buf *out)
+{
+	for (int32_t l = 0; l < cfg->n_layer; l++) {
+		int32_t first = 0;
+		while (cfg->layers[first].block != cfg->layers[l].block) {
+			first++;
+		}
+		if (first == l) {
+			(void)loom_buf_printf(out, "%s%s", l ? " and " : "", cfg->layers[l].block->name);
+		}
+	}
+}
+
 void loom_plan_print(const struct loom_plan *p, const struct loom_config *cfg, struct loom_buf *out)
 {
-	(void)loom_buf_printf(out, "%s (family %s, block %s): %d layers, width %d, %d heads, %d kv heads of %d, ffn %d, vocabulary %d, context "
-		"%lld\n", cfg->architecture, cfg->family->name, cfg->family->block->name, p->n_layer, p->n_embd, p->n_head, p->n_head_kv,
-		p->d_head, cfg->n_ffn, p->n_vocab, (long long)cfg->n_ctx);
-	if (p->n_rope > 0) {
-		(void)loom_buf_printf(out, "rope %s, theta %g, factor on cos and sin %.9g\n", rope_names[p->ropes[0].type], p->ropes[0].base,
-			(double)p->ropes[0].attn_factor);
+	(void)loom_buf_printf(out, "%s (family %s, block ", cfg->architecture, cfg->family->name);
+	put_blocks(cfg, out);
+	(void)loom_buf_printf(out, "): %d layers, width %d, %d heads, %d kv heads of %d, ffn %d, vocabulary %d, context %lld\n", p->n_layer,
+		p->n_embd, p->n_head, p->n_head_kv, p->d_head, cfg->n_ffn, p->n_vocab, (long long)cfg->n_ctx);
+	for (int32_t i = 0; i < p->n_rope; i++) {
+		(void)loom_buf_printf(out, "rope %s, theta %g, factor on cos and sin %.9g%s\n", rope_names[p->ropes[i].type], p->ropes[i].base,
+			(double)p->ropes[i].attn_factor, p->ropes[i].interleaved ? ", interleaved" : "");
 	}
 	(void)loom_buf_printf(out, "T: rows of a step; N: rows whose logits are wanted\n  op layer what\n");
 	for (int32_t i = 0; i < p->n_op; i++) {

@@ -3,8 +3,6 @@
 #ifndef LOOM_ROPE_H
 #define LOOM_ROPE_H
 
-#include <jansson.h>
-
 #include "arena.h"
 #include "err.h"
 #include "loom_backend.h"
@@ -24,8 +22,4 @@ void loom_rope_spec_init(struct loom_rope_spec *s);
 /* Fills r; arrays live in arena. LOOM_E_MODEL when a number the type needs is absent or out of range. */
 enum loom_status loom_rope_make(struct loom_rope *r, const struct loom_rope_spec *s, const char *where, struct loom_arena *arena,
 	struct loom_err *err) LOOM_MUST_CHECK;
-/* rope_parameters (transformers 5) or rope_theta and rope_scaling (4) of a config.json. dim: rotated columns of a head. */
-enum loom_status loom_rope_from_json(struct loom_rope *r, const json_t *root, const char *where, int32_t dim, int64_t max_position,
-	double theta_default, struct loom_arena *arena, struct loom_err *err) LOOM_MUST_CHECK;
-
 #endif

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "bounds.h"
-#include "jsonx.h"
+#include "config_internal.h"
 #include "rope.h"
 #include "str.h"
 
@@ -88,48 +88,90 @@ static enum loom_status scaling(struct loom_rope_spec *s, const json_t *obj, con
 	return LOOM_OK;
 }
 
-enum loom_status loom_rope_from_json(struct loom_rope *r, const json_t *root, const char *where, int32_t dim, int64_t max_position,
-	double theta_default, struct loom_arena *arena, struct loom_err *err)
+static bool family_has(const struct loom_config *cfg, enum loom_field f)
 {
-	static const char *const objects[] = {"rope_scaling", "rope_parameters"};
+	for (const struct loom_key *k = cfg->family->keys; k->keys || k->value; k++) {
+		if (k->field == f) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Columns of a head that are rotated. */
+static enum loom_status rotated(const struct loom_config *cfg, double part, const char *where, int32_t *dim, struct loom_err *err)
+{
+	if (part != 1 && !family_has(cfg, LOOM_F_ROTARY_PART)) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: partial_rotary_factor %g is not supported for this family", where, part);
+	}
+	*dim = cfg->rotary_dim > 0 ? cfg->rotary_dim : (int32_t)(cfg->d_head * part);
+	if (*dim > cfg->d_head) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d columns of a head are to be rotated, but it has %d", where, *dim, cfg->d_head);
+	}
+	return LOOM_OK;
+}
+
+/* One rope from the objects that say how it is scaled (NULL: none does). */
+static enum loom_status make(struct loom_config *cfg, const json_t *const objects[2], double theta, const json_t *root, const char *where,
+	struct loom_err *err)
+{
+	static const char *const names[] = {"rope_scaling", "rope_parameters"};
 	const struct loom_json_ctx c = {where, LOOM_E_MODEL};
+	struct loom_rope *r = &cfg->ropes[cfg->n_rope];
 	struct loom_rope_spec s;
 	enum loom_status rc;
-	double partial = 1;
+	double part = cfg->rotary_part;
 
 	loom_rope_spec_init(&s);
-	s.dim = dim;
-	s.base = theta_default;
-	s.max_position = max_position;
-	if ((rc = loom_json_num(&c, root, "rope_theta", 0, 1e12, &s.base, err)) ||
-		(rc = loom_json_num(&c, root, "partial_rotary_factor", 0, 1, &partial, err))) {
+	s.base = theta;
+	s.max_position = cfg->n_ctx;
+	if ((rc = loom_json_num(&c, root, "partial_rotary_factor", 0, 1, &part, err))) {
 		return rc;
 	}
 	for (size_t i = 0; i < 2; i++) {
-		const json_t *obj = json_object_get(root, objects[i]);
-		if (!obj || json_is_null(obj)) {
+		if (!objects[i] || json_is_null(objects[i])) {
 			continue;
 		}
-		if (!json_is_object(obj)) {
-			return loom_err_set(err, LOOM_E_MODEL, "%s: %s: expected an object or null", where, objects[i]);
+		if (!json_is_object(objects[i])) {
+			return loom_err_set(err, LOOM_E_MODEL, "%s: %s: expected an object or null", where, names[i]);
 		}
-		if ((rc = scaling(&s, obj, where, arena, err)) ||
-			(rc = loom_json_num(&c, obj, "partial_rotary_factor", 0, 1, &partial, err))) {
+		if ((rc = loom_json_num(&c, objects[i], "partial_rotary_factor", 0, 1, &part, err)) ||
+			(rc = rotated(cfg, part, where, &s.dim, err)) || (rc = scaling(&s, objects[i], where, &cfg->arena, err))) {
 			return rc;
 		}
 	}
-	if (partial != 1) {
-		return loom_err_set(err, LOOM_E_MODEL, "%s: partial_rotary_factor %g is not supported for this family", where, partial);
-	}
 	/* The config's own key wins over the one inside, as transformers standardizes it. */
-	if ((rc = loom_json_int(&c, root, "original_max_position_embeddings", 1, LOOM_MAX_CONTEXT, &s.original_max, err))) {
+	if ((rc = rotated(cfg, part, where, &s.dim, err)) ||
+		(rc = loom_json_int(&c, root, "original_max_position_embeddings", 1, LOOM_MAX_CONTEXT, &s.original_max, err))) {
 		return rc;
 	}
 	if (!s.original_max) {
-		s.original_max = max_position;
+		s.original_max = cfg->n_ctx;
 	}
 	if (isnan(s.factor) && s.type == LOOM_ROPE_YARN) {
-		s.factor = (double)max_position / (double)s.original_max;
+		s.factor = (double)cfg->n_ctx / (double)s.original_max;
 	}
-	return loom_rope_make(r, &s, where, arena, err);
+	rc = loom_rope_make(r, &s, where, &cfg->arena, err);
+	r->interleaved = cfg->rope_interleaved;
+	cfg->n_rope += rc == LOOM_OK;
+	return rc;
+}
+
+enum loom_status loom_rope_from_json(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
+{
+	const json_t *old = json_object_get(root, "rope_scaling"), *new = json_object_get(root, "rope_parameters");
+	const json_t *full = json_object_get(new, "full_attention"), *local = json_object_get(new, "sliding_attention");
+	bool nested = json_is_object(full) || json_is_object(local);
+	const json_t *first[2] = {old, nested ? full : new}, *second[2] = {NULL, local};
+	enum loom_status rc;
+
+	cfg->n_rope = 0;
+	if (cfg->pos != LOOM_POS_ROTARY) {
+		return LOOM_OK;
+	}
+	rc = make(cfg, first, cfg->rope_theta, root, where, err);
+	if (rc == LOOM_OK && (nested || cfg->rope_local_theta > 0)) {
+		rc = make(cfg, second, cfg->rope_local_theta > 0 ? cfg->rope_local_theta : cfg->rope_theta, root, where, err);
+	}
+	return rc;
 }

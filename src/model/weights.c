@@ -8,22 +8,93 @@
 
 #define SHOWN 8 /* names in a message; the rest is counted */
 
-void loom_binder_init(struct loom_binder *b, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
-	enum loom_dtype keep, struct loom_plan *plan)
+/* What stands before the whole text model's names in larger models, as transformers 4 and 5 save them. */
+static const char *const towers[] = {"", "language_model.", "model.language_model.", "language_model.model.", "model.text_model.",
+	"text_model."};
+#define N_TOWER (sizeof(towers) / sizeof(towers[0]))
+
+/* "layers.%d.q.%h" with its numbers in place; templates come from the family tables and manifests. */
+static void fill_numbers(char *out, size_t cap, const char *pattern, size_t n, int32_t layer, int32_t head)
 {
-	const struct loom_family *f = cfg->family;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len + 1 < cap; i++) {
+		bool number = pattern[i] == '%' && i + 1 < n && (pattern[i + 1] == 'd' || pattern[i + 1] == 'h');
+		if (number) {
+			len += (size_t)snprintf(out + len, cap - len, "%d", pattern[++i] == 'd' ? layer : head);
+			len = len < cap ? len : cap - 1;
+		} else {
+			out[len++] = pattern[i];
+		}
+	}
+	out[len] = '\0';
+}
+
+/* The full name of one alternative (n bytes at p, a leading "/" left out) of a role's names. */
+static void full_name(char *out, size_t cap, const char *before, const char *p, size_t n, int32_t layer, int32_t head, const char *suffix)
+{
+	char stem[LOOM_MAX_TENSOR_NAME - 128];
+	bool bare = *p == '/';
+
+	fill_numbers(stem, sizeof(stem), p + bare, n - bare, layer, head);
+	(void)snprintf(out, cap, "%s%s%s", before, stem, suffix);
+}
+
+/* The first alternative that is stored, its name in out; else NULL and the first alternative's name. Names that take no prefix (the head's)
+ * may stand inside a larger model. */
+static const struct loom_tensor *find(const struct loom_store *store, const char *names, const char *prefix, int32_t layer, int32_t head,
+	const char *suffix, char *out, size_t cap)
+{
+	for (const char *p = names; p; p = loom_words_next(p)) {
+		for (size_t w = 0; w < (*p == '/' ? N_TOWER : 1); w++) {
+			const struct loom_tensor *t;
+			full_name(out, cap, *p == '/' ? towers[w] : prefix, p, loom_word_len(p), layer, head, suffix);
+			t = loom_store_find(store, out);
+			if (t) {
+				return t;
+			}
+		}
+	}
+	full_name(out, cap, *names == '/' ? "" : prefix, names, loom_word_len(names), layer, head, suffix);
+	return NULL;
+}
+
+bool loom_role_stored(const struct loom_family *f, const struct loom_store *store, bool gguf, const char *prefix, enum loom_role role,
+	const char *suffix)
+{
+	const char *names = gguf ? f->roles[role].gguf : f->roles[role].hf;
 	char name[LOOM_MAX_TENSOR_NAME];
 
-	*b = (struct loom_binder){.cfg = cfg, .store = store, .gguf = gguf, .keep = keep, .plan = plan};
+	return store && names && find(store, names, prefix, 0, 0, suffix, name, sizeof(name)) != NULL;
+}
+
+/* The prefix under which the token embedding is found. */
+static void choose_prefix(struct loom_binder *b)
+{
+	const struct loom_family *f = b->cfg->family;
+	const char *names = f->roles[LOOM_ROLE_EMBED_TOKEN].hf;
+	char name[LOOM_MAX_TENSOR_NAME], prefix[96];
+
+	(void)snprintf(b->prefix, sizeof(b->prefix), "%.*s", (int)loom_word_len(f->prefixes), f->prefixes);
+	for (size_t w = 0; b->store && w < N_TOWER; w++) {
+		for (const char *p = f->prefixes; p; p = loom_words_next(p)) {
+			(void)snprintf(prefix, sizeof(prefix), "%s%.*s", towers[w], (int)(loom_word_len(p) < 60 ? loom_word_len(p) : 60), p);
+			if (find(b->store, names, prefix, 0, 0, ".weight", name, sizeof(name))) {
+				memcpy(b->prefix, prefix, sizeof(prefix));
+				return;
+			}
+		}
+	}
+}
+
+void loom_binder_init(struct loom_binder *b, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
+	enum loom_dtype keep, struct loom_plan *plan, struct loom_arena *arena)
+{
+	*b = (struct loom_binder){.cfg = cfg, .store = store, .gguf = gguf, .keep = keep, .plan = plan, .arena = arena};
 	loom_buf_init(&b->missing, 4096);
 	loom_buf_init(&b->wrong, 4096);
-	b->prefix = gguf ? "" : f->prefixes[0];
-	for (const char *const *p = f->prefixes; !gguf && store && *p; p++) {
-		(void)snprintf(name, sizeof(name), "%s%s.weight", *p, f->roles[LOOM_ROLE_EMBED_TOKEN].hf);
-		if (loom_store_find(store, name)) {
-			b->prefix = *p;
-			return;
-		}
+	if (!gguf) {
+		choose_prefix(b);
 	}
 }
 
@@ -31,8 +102,8 @@ enum loom_status loom_binder_finish(struct loom_binder *b, struct loom_err *err)
 {
 	enum loom_status rc = LOOM_OK;
 
-	if (b->missing.failed || b->wrong.failed) {
-		rc = loom_err_nomem(err, "a message", 4096);
+	if (b->missing.failed || b->wrong.failed || b->no_memory) {
+		rc = loom_err_nomem(err, "weights", 4096);
 	} else if (b->n_missing + b->n_wrong > 0) {
 		rc = loom_err_set(err, LOOM_E_MODEL, "weights do not match the config: %d missing%s%s%s; %d mis-shaped%s%s%s", b->n_missing,
 			b->n_missing ? " (" : "", b->missing.data ? b->missing.data : "", b->n_missing ? ")" : "", b->n_wrong,
@@ -41,28 +112,6 @@ enum loom_status loom_binder_finish(struct loom_binder *b, struct loom_err *err)
 	loom_buf_release(&b->missing);
 	loom_buf_release(&b->wrong);
 	return rc;
-}
-
-/* "layers.%d.mlp" with its number in place; templates come from the family tables only. */
-static void fill_layer(char *out, size_t cap, const char *pattern, int32_t layer)
-{
-	const char *at = strstr(pattern, "%d");
-
-	if (!at) {
-		(void)snprintf(out, cap, "%s", pattern);
-	} else {
-		(void)snprintf(out, cap, "%.*s%d%s", (int)(at - pattern), pattern, layer, at + 2);
-	}
-}
-
-static void tensor_name(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix, char *out, size_t cap)
-{
-	const struct loom_role_name *r = &b->cfg->family->roles[role];
-	char stem[LOOM_MAX_TENSOR_NAME - 64];
-
-	fill_layer(stem, sizeof(stem), b->gguf ? r->gguf : r->hf, layer);
-	/* The head stands beside the base model, not in it. */
-	(void)snprintf(out, cap, "%s%s%s", role == LOOM_ROLE_HEAD ? "" : b->prefix, stem, suffix);
 }
 
 static void note(struct loom_buf *buf, int *count, const char *text)
@@ -80,23 +129,31 @@ static bool float_like(enum loom_dtype t)
 	return t == LOOM_F32 || t == LOOM_F16 || t == LOOM_BF16 || t == LOOM_F64 || loom_dtype_block(t) > 1;
 }
 
+/* Vectors may lie in any shape of so many numbers ([heads, d] norms). */
 static bool shape_is(const struct loom_tensor *t, bool vector, int64_t rows, int64_t cols)
 {
-	return vector ? t->n_dim == 1 && t->shape[0] == rows : t->n_dim == 2 && t->shape[0] == rows && t->shape[1] == cols;
+	return vector ? t->n_elem == (uint64_t)rows : t->n_dim == 2 && t->shape[0] == rows && t->shape[1] == cols;
 }
 
-static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, int32_t layer, const char *suffix)
+static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what)
 {
+	const struct loom_role_name *r = &b->cfg->family->roles[p->role];
+	const char *names = b->gguf ? r->gguf : r->hf;
 	bool vector = w->kind == LOOM_WEIGHT_VECTOR;
 	/* GGUF files hold GPT-2's matrices turned to [out, in]. */
-	bool transposed = w->kind == LOOM_WEIGHT_MATRIX && b->cfg->family->transposed && !b->gguf && p->role != LOOM_ROLE_EMBED_TOKEN &&
+	bool transposed = w->kind == LOOM_WEIGHT_MATRIX && b->cfg->transposed && !b->gguf && p->role != LOOM_ROLE_EMBED_TOKEN &&
 		p->role != LOOM_ROLE_HEAD;
-	int64_t rows = transposed ? w->n_col : p->n_row, cols = transposed ? p->n_row : w->n_col;
+	int64_t n_row = p->n_stored ? p->n_stored : p->n_row;
+	int64_t rows = transposed ? w->n_col : n_row, cols = transposed ? n_row : w->n_col;
 	char name[LOOM_MAX_TENSOR_NAME], text[LOOM_MAX_TENSOR_NAME + 160], found[96];
 	const struct loom_tensor *t;
 
-	tensor_name(b, p->role, layer, suffix, name, sizeof(name));
-	t = loom_store_find(b->store, name);
+	if (!names) {
+		(void)snprintf(text, sizeof(text), "%s, which has no name in this kind of file", what->name);
+		note(&b->missing, &b->n_missing, text);
+		return;
+	}
+	t = find(b->store, names, b->prefix, what->layer, p->head, what->suffix, name, sizeof(name));
 	if (!t) {
 		note(&b->missing, &b->n_missing, name);
 		return;
@@ -116,8 +173,8 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		note(&b->wrong, &b->n_wrong, text);
 		return;
 	}
-	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .transposed = transposed,
-		.rope_unpermute = b->gguf ? p->unpermute : 0};
+	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .row0 = p->row0, .group = p->group,
+		.stride = p->stride, .transposed = transposed, .rope_unpermute = b->gguf ? p->unpermute : 0};
 }
 
 /* What the backend keeps: the stored type when all parts have it and it is a float type, else float32. */
@@ -137,25 +194,45 @@ static enum loom_dtype kept(const struct loom_binder *b, const struct loom_weigh
 	return t == LOOM_F16 || t == LOOM_BF16 ? t : LOOM_F32;
 }
 
-int32_t loom_bind(struct loom_binder *b, const char *name, int32_t layer, enum loom_weight_kind kind, const char *suffix,
-	const struct loom_bind_part *parts, int n, int32_t n_col)
+static struct loom_weight *add_weight(struct loom_binder *b, const struct loom_bind *what)
 {
-	struct loom_weight *w = &b->plan->weights[b->plan->n_weight];
+	struct loom_weight *w = &b->plan->weights[b->plan->n_weight++];
 
 	memset(w, 0, sizeof(*w));
-	if (layer >= 0) {
-		(void)snprintf(w->name, sizeof(w->name), "layers.%d.%s%s", layer, name, suffix);
+	if (what->layer >= 0) {
+		(void)snprintf(w->name, sizeof(w->name), "layers.%d.%s%s", what->layer, what->name, what->suffix);
 	} else {
-		(void)snprintf(w->name, sizeof(w->name), "%s%s", name, suffix);
+		(void)snprintf(w->name, sizeof(w->name), "%s%s", what->name, what->suffix);
 	}
-	w->kind = kind;
-	w->n_col = n_col;
+	w->kind = what->kind;
+	w->n_col = what->n_col;
+	w->add = what->add;
+	return w;
+}
+
+int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const struct loom_bind_part *parts, int n)
+{
+	struct loom_weight *w = add_weight(b, what);
+
+	w->part = loom_arena_alloc(b->arena, (size_t)n, sizeof(*w->part));
+	b->no_memory = b->no_memory || !w->part;
 	for (int i = 0; i < n; i++) {
 		w->n_row += parts[i].n_row;
-		if (b->store) {
-			bind_part(b, w, &parts[i], layer, suffix);
+		if (b->store && w->part) {
+			bind_part(b, w, &parts[i], what);
 		}
 	}
 	w->dtype = kept(b, w);
-	return b->plan->n_weight++;
+	return b->plan->n_weight - 1;
+}
+
+int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, const float *values, int32_t n_row)
+{
+	struct loom_weight *w = add_weight(b, what);
+
+	w->n_row = n_row;
+	w->dtype = LOOM_F32;
+	w->constant = values;
+	b->no_memory = b->no_memory || !values;
+	return b->plan->n_weight - 1;
 }

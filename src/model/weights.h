@@ -13,24 +13,42 @@ struct loom_binder {
 	const struct loom_store *store; /* NULL: shapes only */
 	bool gguf;
 	enum loom_dtype keep;
-	const char *prefix;             /* of tensor names, chosen by what the store has */
+	char prefix[96];                /* of tensor names, chosen by what the store has */
 	struct loom_plan *plan;         /* weights are appended here; room is made beforehand */
+	struct loom_arena *arena;       /* owns the parts */
 	struct loom_buf missing, wrong; /* names for the message */
 	int n_missing, n_wrong;
+	bool no_memory;
 };
 void loom_binder_init(struct loom_binder *b, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
-	enum loom_dtype keep, struct loom_plan *plan);
+	enum loom_dtype keep, struct loom_plan *plan, struct loom_arena *arena);
 /* The one message when anything was missing or mis-shaped; releases b's memory. */
 enum loom_status loom_binder_finish(struct loom_binder *b, struct loom_err *err) LOOM_MUST_CHECK;
 
-/* One stored tensor of a weight: a role's ".weight" or ".bias" with n_row output rows. */
+/* One stored tensor of a weight, or a share of its rows. */
 struct loom_bind_part {
 	enum loom_role role;
-	int32_t n_row;
-	int unpermute; /* loom_weight_part.rope_unpermute */
+	int32_t n_row;      /* output rows */
+	int unpermute;      /* loom_weight_part.rope_unpermute, for GGUF files */
+	int32_t n_stored;   /* rows of the tensor when it is shared with other parts; 0: n_row */
+	int32_t row0, group, stride; /* as in loom_weight_part */
+	int32_t head;       /* fills "%h" in the name */
 };
-/* Adds a weight called name (layer -1: none) made of n parts stacked along the rows; n_col 1 for vectors. Returns its index. */
-int32_t loom_bind(struct loom_binder *b, const char *name, int32_t layer, enum loom_weight_kind kind, const char *suffix,
-	const struct loom_bind_part *parts, int n, int32_t n_col);
+/* What a weight is called and how it is kept. */
+struct loom_bind {
+	const char *name;    /* in the plan */
+	int32_t layer;       /* -1: none */
+	enum loom_weight_kind kind;
+	const char *suffix;  /* ".weight", ".bias", or "" */
+	int32_t n_col;       /* 1 for vectors */
+	float add;           /* loom_weight.add */
+};
+/* Adds a weight made of n parts stacked along the rows. Returns its index. */
+int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const struct loom_bind_part *parts, int n);
+/* Adds a weight whose values [n_row, n_col] are given. */
+int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, const float *values, int32_t n_row);
+/* Does the store hold a tensor of this role and suffix (layer 0's)? false without a store. */
+bool loom_role_stored(const struct loom_family *f, const struct loom_store *store, bool gguf, const char *prefix, enum loom_role role,
+	const char *suffix);
 
 #endif

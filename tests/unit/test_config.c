@@ -92,9 +92,9 @@ static void both_spellings_mean_the_same(void **state)
 		"\"dtype\":\"bfloat16\"}", &b, &err), LOOM_OK);
 	assert_int_equal(a.dtype, LOOM_BF16);
 	assert_int_equal(b.dtype, LOOM_BF16);
-	assert_int_equal(a.rope.n_freq, 4);
-	assert_memory_equal(a.rope.inv_freq, b.rope.inv_freq, 4 * sizeof(float));
-	assert_true(a.rope.inv_freq[0] == 0.25f);
+	assert_int_equal(a.ropes[0].n_freq, 4);
+	assert_memory_equal(a.ropes[0].inv_freq, b.ropes[0].inv_freq, 4 * sizeof(float));
+	assert_true(a.ropes[0].inv_freq[0] == 0.25f);
 	loom_config_release(&a);
 	loom_config_release(&b);
 }

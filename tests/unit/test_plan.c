@@ -1,26 +1,14 @@
 /* test_plan.c: the op list of each tiny model against its golden file (tests/plans/NAME.txt), without weights; and bound to the tensors of
  * its files. LOOM_UPDATE_GOLDEN=1 rewrites the files: look at the difference before committing it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
+#include "../tiny.h"
 #include "bounds.h"
-#include "file.h"
-#include "jsonx.h"
-#include "mem.h"
 #include "model.h"
 #include "shards.h"
 
-static const char *const models[] = {"llama-gqa", "llama-biases", "llama-mha-tied", "llama-base", "llama-yarn", "mistral", "qwen2",
-	"qwen2-window", "qwen3", "gpt2", "gpt2-variant", "gpt2-base", "bert", "bert-mlm"};
+static struct tiny_list list;
 
-static void open_config(struct loom_config *cfg, const char *name)
+/* more: layers and words beyond what the config says. */
+static void open_changed(struct loom_config *cfg, const char *name, int more)
 {
 	char path[512];
 	json_t *root = NULL;
@@ -28,11 +16,23 @@ static void open_config(struct loom_config *cfg, const char *name)
 
 	(void)snprintf(path, sizeof(path), LOOM_TEST_DIR "/models/%s/config.json", name);
 	assert_int_equal(loom_json_load(path, "config.json", LOOM_MAX_CONFIG_BYTES, &root, &err), LOOM_OK);
+	if (more > 0) {
+		static const char *const keys[] = {"num_hidden_layers", "vocab_size"};
+		for (size_t i = 0; i < 2; i++) {
+			json_int_t n = json_integer_value(json_object_get(root, keys[i])) + more;
+			assert_int_equal(json_object_set_new(root, keys[i], json_integer(n)), 0);
+		}
+	}
 	loom_config_init(cfg);
 	if (loom_config_from_json(cfg, root, "config.json", &err)) {
 		fail_msg("%s: %s", name, err.message);
 	}
 	json_decref(root);
+}
+
+static void open_config(struct loom_config *cfg, const char *name)
+{
+	open_changed(cfg, name, 0);
 }
 
 static void compare(const char *path, const char *text, size_t n)
@@ -59,20 +59,20 @@ static void compare(const char *path, const char *text, size_t n)
 static void plans_are_as_the_golden_files_say(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+	for (int i = 0; i < list.n; i++) {
 		struct loom_config cfg;
 		struct loom_model m;
 		struct loom_err err = {0};
 		struct loom_buf out;
 		char path[512];
 
-		open_config(&cfg, models[i]);
+		open_config(&cfg, list.names[i]);
 		loom_model_init(&m);
 		assert_int_equal(loom_model_plan_only(&m, &cfg, &err), LOOM_OK);
 		loom_buf_init(&out, 1 << 20);
 		loom_plan_print(&m.plan, &m.cfg, &out);
 		assert_false(out.failed);
-		(void)snprintf(path, sizeof(path), LOOM_TEST_DIR "/plans/%s.txt", models[i]);
+		(void)snprintf(path, sizeof(path), LOOM_TEST_DIR "/plans/%s.txt", list.names[i]);
 		compare(path, out.data, out.len);
 		loom_buf_release(&out);
 		loom_model_release(&m);
@@ -82,19 +82,19 @@ static void plans_are_as_the_golden_files_say(void **state)
 static void weights_bind(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+	for (int i = 0; i < list.n; i++) {
 		struct loom_config cfg;
 		struct loom_store store;
 		struct loom_model m;
 		struct loom_err err = {0};
 		char dir[512];
 
-		open_config(&cfg, models[i]);
+		open_config(&cfg, list.names[i]);
 		loom_store_init(&store);
 		loom_model_init(&m);
-		(void)snprintf(dir, sizeof(dir), LOOM_TEST_DIR "/models/%s", models[i]);
+		(void)snprintf(dir, sizeof(dir), LOOM_TEST_DIR "/models/%s", list.names[i]);
 		if (loom_shards_open(&store, dir, &err) || loom_model_build(&m, &cfg, &store, false, LOOM_DTYPE_UNKNOWN, &err)) {
-			fail_msg("%s: %s", models[i], err.message);
+			fail_msg("%s: %s", list.names[i], err.message);
 		}
 		for (int32_t w = 0; w < m.plan.n_weight; w++) {
 			assert_true(m.plan.weights[w].n_part > 0);
@@ -112,9 +112,7 @@ static void all_faults_in_one_message(void **state)
 	struct loom_err err = {0};
 
 	(void)state;
-	open_config(&cfg, "llama-gqa");
-	cfg.n_layer = 4; /* the files have 3 */
-	cfg.n_vocab = 281;
+	open_changed(&cfg, "llama-gqa", 1); /* the files have 3 layers and 280 words */
 	loom_store_init(&store);
 	loom_model_init(&m);
 	assert_int_equal(loom_shards_open(&store, LOOM_TEST_DIR "/models/llama-gqa", &err), LOOM_OK);
@@ -150,5 +148,6 @@ int main(void)
 		cmocka_unit_test(all_faults_in_one_message), cmocka_unit_test(sites_are_where_they_should_be)};
 
 	loom_json_setup();
+	tiny_models(&list);
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }

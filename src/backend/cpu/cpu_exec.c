@@ -64,9 +64,12 @@ static void norm_row(const struct loom_device_state *s, const struct loom_op *op
 	const float *x = loom_cpu_at(s, &op->a, row), *w = vector(s, op->w), *b = vector(s, op->bias);
 	float *y = loom_cpu_at(s, &op->out, row);
 	size_t n = (size_t)(op->a.width / op->n_group);
+	/* A weight for each group, or one for all. */
+	size_t step = op->w >= 0 && s->plan->weights[op->w].n_row == op->a.width ? n : 0;
 
-	for (int32_t g = 0; g < op->n_group; g++) {
-		(op->norm == LOOM_NORM_RMS ? s->rows->rms_norm : s->rows->layer_norm)(x + (size_t)g * n, w, b, op->eps, y + (size_t)g * n, n);
+	for (size_t g = 0; g < (size_t)op->n_group; g++) {
+		(op->norm == LOOM_NORM_RMS ? s->rows->rms_norm : s->rows->layer_norm)(x + g * n, w ? w + g * step : NULL, b ? b + g * step : NULL,
+			op->eps, y + g * n, n);
 	}
 }
 
@@ -125,6 +128,9 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		break;
 	case LOOM_OP_SOFTCAP:
 		s->rows->softcap(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_CLIP:
+		s->rows->clip(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_GATHER:
 		memcpy(loom_cpu_at(s, &op->out, row), loom_cpu_at(s, &op->a, s->batch->out_rows[row]), n * sizeof(float));

@@ -24,7 +24,7 @@ size_t loom_cpu_weight_bytes(const struct loom_weight *w)
 /* Some rows of one stored tensor. */
 struct piece {
 	int32_t weight, part;
-	int64_t row0, n_row;  /* stored rows */
+	int64_t row0, n_row;  /* rows of the part: as stored when it is transposed, else output rows, one after the other in the tensor */
 	int64_t dst0;         /* output row where the part begins */
 };
 
@@ -53,6 +53,12 @@ static int64_t stored_rows(const struct loom_weight *w, const struct loom_weight
 static int64_t stored_columns(const struct loom_weight *w, const struct loom_weight_part *p)
 {
 	return p->transposed ? p->n_row : w->n_col;
+}
+
+/* Where a row of the part is in the tensor. */
+static int64_t tensor_row(const struct loom_weight_part *p, int64_t row)
+{
+	return p->transposed ? row : p->row0 + (p->group > 0 ? row / p->group * p->stride + row % p->group : row);
 }
 
 /* Bytes of n stored rows; checked to exist when the pieces were made. */
@@ -129,7 +135,7 @@ static void load_piece(void *ctx, size_t item, int thread)
 	const struct loom_weight_part *p = &w->part[x->part];
 	char *raw = l->raw + (size_t)thread * l->raw_cap, *narrow = l->narrow + (size_t)thread * l->wide_cap * 4;
 	float *wide = l->wide + (size_t)thread * l->wide_cap;
-	uint64_t bytes = row_bytes(w, p, x->n_row), off = row_bytes(w, p, x->row0 + (p->transposed ? 0 : p->row0));
+	uint64_t bytes = row_bytes(w, p, x->n_row), off = row_bytes(w, p, tensor_row(p, x->row0));
 	uint64_t done;
 
 	if (atomic_load_explicit(&l->failed, memory_order_relaxed)) {
@@ -186,8 +192,9 @@ static enum loom_status make_pieces(struct loading *l, struct loom_arena *arena,
 			for (int k = 0; k < w->n_part; k++) {
 				const struct loom_weight_part *p = &w->part[k];
 				int64_t rows = stored_rows(w, p), step = rows_a_piece(w, p);
-				for (int64_t r = 0; r < rows; r += step) {
-					int64_t m = rows - r < step ? rows - r : step;
+				for (int64_t r = 0, m; r < rows; r += m) {
+					m = rows - r < step ? rows - r : step;
+					m = p->group > 0 && m > p->group - r % p->group ? p->group - r % p->group : m;
 					size_t elems = (size_t)(m * stored_columns(w, p)), raw = (size_t)row_bytes(w, p, m);
 					if (pass == 1) {
 						l->pieces[n] = (struct piece){i, k, r, m, dst};
@@ -224,6 +231,9 @@ static enum loom_status allocate(struct loom_device_model *m, struct loom_err *e
 			return loom_err_nomem(err, w->name, bytes);
 		}
 		cw->bytes = bytes;
+		if (w->constant) {
+			memcpy(p, w->constant, bytes);
+		}
 		if (w->kind == LOOM_WEIGHT_MATRIX) {
 			cw->packed = (struct loom_packed){w->dtype, w->n_row, w->n_col, p};
 		} else if (w->kind == LOOM_WEIGHT_TABLE) {

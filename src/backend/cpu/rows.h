@@ -25,6 +25,7 @@ struct loom_rows {
 	void (*clamped_glu)(float limit, float alpha, const float *x, float *y, size_t n);
 	/* y += s * x, products rounded before the sum. */
 	void (*add_scaled)(float s, const float *x, float *y, size_t n);
+	void (*clip)(float most, const float *x, float *y, size_t n);                               /* y = x clamped to [-most, most] */
 	/* One head in place: pairs (i, i + n_freq), or (2i, 2i+1) when interleaved, turned by the angle whose cos and sin
 	 * [n_freq] are given; products rounded before the sum, as transformers does. */
 	void (*rotate)(float *x, const float *cos, const float *sin, size_t n_freq, bool interleaved);

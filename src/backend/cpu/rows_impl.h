@@ -194,6 +194,13 @@ static void add_scaled(float s, const float *x, float *y, size_t n)
 		store_part(y + i, vec_add(load_part(y + i, n - i), vec_mul(vec_set1(s), load_part(x + i, n - i))), n - i);
 }
 
+static void clip(float most, const float *x, float *y, size_t n)
+{
+	vec16 hi = vec_set1(most), lo = vec_set1(-most);
+	for (size_t i = 0; i < n; i += 16)
+		store_part(y + i, vec_max(lo, vec_min(hi, load_part(x + i, n - i))), n - i);
+}
+
 static void rotate_pairs(float *x, const float *cos, const float *sin, size_t n_freq)
 {
 	for (size_t i = 0; i < n_freq; i++) {
@@ -242,6 +249,7 @@ const struct loom_rows LOOM_ROWS = {
 	.softmax = softmax,
 	.clamped_glu = clamped_glu,
 	.add_scaled = add_scaled,
+	.clip = clip,
 	.rotate = rotate,
 	.exp = row_exp,
 	.erf = row_erf,

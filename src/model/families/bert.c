@@ -1,26 +1,24 @@
 /* bert.c: BERT's encoder: norms on the stream after each addition, every token sees every other, learned positions. Heads on top of it
  * (masked words, next sentence, classification) are not run. */
-#include "family.h"
+#include "llama_like.h"
 
-static const char *const architectures[] = {"BertModel", "BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification",
-	"BertForTokenClassification", "BertForNextSentencePrediction", "BertForQuestionAnswering", NULL};
-static const char *const prefixes[] = {"", "bert.", NULL};
-static const char *const head_suffixes[] = {NULL};
-static const struct loom_key_rule rules[] = {{"position_embedding_type", "\"absolute\""}, {"is_decoder", "false"},
-	{"add_cross_attention", "false"}, {NULL, NULL}};
+static const struct loom_key keys[] = {
+	USUAL_SIZES,
+	KEY(N_CTX, "max_position_embeddings", "512"), KEY(N_TYPE, "type_vocab_size", NULL), KEY(NORM_EPS, "layer_norm_eps", "1e-12"),
+	KEY(ACT, "hidden_act", "gelu"), ALWAYS(NORM, "layer"), ALWAYS(POS, "learned"), ALWAYS(EMBED_NORM, "true"),
+	ALWAYS(ATTN_BIAS, "true"), ALWAYS(ATTN_OUT_BIAS, "true"), ALWAYS(MLP_BIAS, "true"), ALWAYS(MLP_DOWN_BIAS, "true"), END_KEYS};
+static const struct loom_key_rule rules[] = {{"position_embedding_type", "absolute"}, {"is_decoder", "false"}, END_RULES};
+static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_bert = {
 	.name = "bert",
-	.architectures = architectures,
-	.gguf = NULL, /* its WordPiece in GGUF form comes with that tokenizer */
-	.prefixes = prefixes,
-	.head_suffixes = head_suffixes,
+	.types = "bert",
+	.architectures = "BertModel|BertForMaskedLM|BertForPreTraining|BertForSequenceClassification|BertForTokenClassification|"
+		"BertForNextSentencePrediction|BertForQuestionAnswering",
+	.prefixes = "|bert.",
+	.keys = keys,
 	.rules = rules,
-	.keys = {
-		.n_layer = "num_hidden_layers", .n_embd = "hidden_size", .n_head = "num_attention_heads", .n_ffn = "intermediate_size",
-		.n_ctx = "max_position_embeddings", .n_vocab = "vocab_size", .n_type = "type_vocab_size", .eps = "layer_norm_eps",
-		.act = "hidden_act",
-	},
+	.ignored = "attention_probs_dropout_prob|hidden_dropout_prob",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"embeddings.word_embeddings", "token_embd"},
 		[LOOM_ROLE_EMBED_POSITION] = {"embeddings.position_embeddings", "position_embd"},
@@ -35,15 +33,5 @@ const struct loom_family loom_family_bert = {
 		[LOOM_ROLE_DOWN] = {"encoder.layer.%d.output.dense", "blk.%d.ffn_down"},
 		[LOOM_ROLE_MLP_NORM] = {"encoder.layer.%d.output.LayerNorm", "blk.%d.layer_output_norm"},
 	},
-	.block = &loom_block_post_norm,
-	.norm = LOOM_NORM_LAYER,
-	.pos = LOOM_POS_LEARNED,
-	.embed_norm = true,
-	.attn_bias = true,
-	.attn_out_bias = true,
-	.mlp_bias = true,
-	.eps_default = 1e-12,
-	.ffn_times = 0,
-	.n_ctx_default = 512,
-	.act_default = "gelu",
+	.blocks = blocks,
 };

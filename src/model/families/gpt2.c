@@ -1,22 +1,25 @@
 /* gpt2.c: GPT-2: learned positions, layer norms, q|k|v in one matrix, matrices stored [in, out]. */
-#include "family.h"
+#include "llama_like.h"
 
-static const char *const architectures[] = {"GPT2LMHeadModel", "GPT2Model", NULL};
-static const char *const prefixes[] = {"transformer.", "", NULL};
-static const char *const head_suffixes[] = {"LMHeadModel", NULL};
-static const struct loom_key_rule rules[] = {{"add_cross_attention", "false"}, {NULL, NULL}};
+static const struct loom_key keys[] = {
+	KEY(N_LAYER, "n_layer|num_hidden_layers", NULL), KEY(N_EMBD, "n_embd|hidden_size", NULL), KEY(N_HEAD, "n_head|num_attention_heads", NULL),
+	KEY(N_VOCAB, "vocab_size", NULL), MAPPED(N_FFN, "n_inner", "4*n_embd", "null=4*n_embd|*"),
+	KEY(N_CTX, "n_positions|max_position_embeddings", "1024"), KEY(NORM_EPS, "layer_norm_epsilon", "1e-5"),
+	KEY(ACT, "activation_function", "gelu_new"), KEY(TIED, "tie_word_embeddings", "true"),
+	KEY(ATTN_SCALED, "scale_attn_weights", "true"), KEY(ATTN_SCALE_BY_LAYER, "scale_attn_by_inverse_layer_idx", "false"),
+	ALWAYS(NORM, "layer"), ALWAYS(POS, "learned"), ALWAYS(CAUSAL, "true"), ALWAYS(FINAL_NORM, "true"), ALWAYS(QKV, "stacked"),
+	ALWAYS(TRANSPOSED, "true"), ALWAYS(ATTN_BIAS, "true"), ALWAYS(ATTN_OUT_BIAS, "true"), ALWAYS(MLP_BIAS, "true"),
+	ALWAYS(MLP_DOWN_BIAS, "true"), END_KEYS};
+static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_gpt2 = {
 	.name = "gpt2",
-	.architectures = architectures,
-	.gguf = "gpt2",
-	.prefixes = prefixes,
-	.head_suffixes = head_suffixes,
-	.rules = rules,
-	.keys = {
-		.n_layer = "n_layer", .n_embd = "n_embd", .n_head = "n_head", .n_ffn = "n_inner", .n_ctx = "n_positions",
-		.n_vocab = "vocab_size", .eps = "layer_norm_epsilon", .act = "activation_function",
-	},
+	.types = "gpt2",
+	.architectures = "GPT2LMHeadModel|GPT2Model",
+	.prefixes = "transformer.|",
+	.keys = keys,
+	/* reorder_and_upcast_attn changes half precision only; the rest is of heads that are not run */
+	.ignored = "n_ctx|reorder_and_upcast_attn|summary_activation|summary_first_dropout|summary_proj_to_labels|summary_type|summary_use_proj",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"wte", "token_embd"},
 		[LOOM_ROLE_EMBED_POSITION] = {"wpe", "position_embd"},
@@ -27,22 +30,8 @@ const struct loom_family loom_family_gpt2 = {
 		[LOOM_ROLE_UP] = {"h.%d.mlp.c_fc", "blk.%d.ffn_up"},
 		[LOOM_ROLE_DOWN] = {"h.%d.mlp.c_proj", "blk.%d.ffn_down"},
 		[LOOM_ROLE_FINAL_NORM] = {"ln_f", "output_norm"},
-		[LOOM_ROLE_HEAD] = {"lm_head", "output"},
+		LLAMA_HEAD,
 	},
-	.block = &loom_block_pre_norm,
-	.norm = LOOM_NORM_LAYER,
-	.pos = LOOM_POS_LEARNED,
-	.causal = true,
-	.final_norm = true,
-	.tied_default = true,
-	.attn_bias = true,
-	.attn_out_bias = true,
-	.mlp_bias = true,
-	.fused_qkv = true,
-	.transposed = true,
-	.scale_keys = true,
-	.eps_default = 1e-5,
-	.ffn_times = 4,
-	.n_ctx_default = 1024,
-	.act_default = "gelu_new",
+	.blocks = blocks,
+	.gguf = "gpt2",
 };

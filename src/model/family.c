@@ -1,0 +1,123 @@
+/* family.c: finding a family by what a model calls itself, and lists of words in its table. */
+#include "family.h"
+
+#include <string.h>
+
+#include "str.h"
+
+static const char *const role_names[LOOM_N_ROLE] = {
+#define X(id, word) word,
+	LOOM_ROLE_LIST(X)
+#undef X
+};
+
+const char *loom_role_name(enum loom_role r)
+{
+	return (unsigned)r < LOOM_N_ROLE ? role_names[r] : "?";
+}
+
+enum loom_role loom_role_find(const char *word)
+{
+	int r = 0;
+
+	while (r < LOOM_N_ROLE && !loom_str_eq(role_names[r], word)) {
+		r++;
+	}
+	return (enum loom_role)r;
+}
+
+size_t loom_word_len(const char *p)
+{
+	return strcspn(p, "|");
+}
+
+const char *loom_words_next(const char *p)
+{
+	p += loom_word_len(p);
+	return *p == '|' ? p + 1 : NULL;
+}
+
+bool loom_words_have(const char *list, const char *word)
+{
+	size_t n = word ? strlen(word) : 0;
+
+	for (const char *p = list; word && p; p = loom_words_next(p)) {
+		if (loom_word_len(p) == n && memcmp(p, word, n) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+const struct loom_family *loom_family_named(const char *name)
+{
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_str_eq(loom_families[i]->name, name)) {
+			return loom_families[i];
+		}
+	}
+	return NULL;
+}
+
+const struct loom_family *loom_family_of_type(const char *model_type)
+{
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_words_have(loom_families[i]->types, model_type)) {
+			return loom_families[i];
+		}
+	}
+	return NULL;
+}
+
+const struct loom_family *loom_family_of_architecture(const char *architecture)
+{
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_words_have(loom_families[i]->architectures, architecture)) {
+			return loom_families[i];
+		}
+	}
+	return NULL;
+}
+
+const struct loom_family *loom_family_of_gguf(const char *architecture)
+{
+	for (size_t i = 0; loom_families[i]; i++) {
+		if (loom_families[i]->gguf && loom_words_have(loom_families[i]->gguf, architecture)) {
+			return loom_families[i];
+		}
+	}
+	return NULL;
+}
+
+/* The outermost part of each "a.b" of the list. */
+static bool outer_have(const char *list, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = list; p; p = loom_words_next(p)) {
+		if (strncmp(p, key, n) == 0 && (p[n] == '.' || p[n] == '|' || p[n] == '\0')) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool loom_family_knows(const struct loom_family *f, const char *key)
+{
+	for (const struct loom_key *k = f->keys; k->keys || k->value; k++) {
+		if (outer_have(k->keys, key) || (k->when && outer_have(k->when + (*k->when == '!'), key))) {
+			return true;
+		}
+	}
+	for (const struct loom_layer_rule *r = f->layers; r && r->test != LOOM_TEST_END; r++) {
+		if (outer_have(r->key, key)) {
+			return true;
+		}
+	}
+	for (const struct loom_key_rule *r = f->rules; r && r->key; r++) {
+		if (outer_have(r->key, key)) {
+			return true;
+		}
+	}
+	return loom_words_have(f->ignored, key);
+}

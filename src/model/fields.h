@@ -1,0 +1,66 @@
+/* fields.h: the members of struct loom_config that a family's table may set, by name. One list gives the enumeration for C tables, the
+ * words of loom.json manifests, and the type and range that every value is checked against. */
+#ifndef LOOM_FIELDS_H
+#define LOOM_FIELDS_H
+
+#include <jansson.h>
+
+#include "bounds.h"
+#include "buf.h"
+#include "jsonx.h"
+
+struct loom_config;
+
+/* X(id, member, type, least, most): 0 is always allowed for numbers and means "not given". */
+#define LOOM_FIELD_LIST(X) \
+	X(N_LAYER, n_layer, INT, 1, LOOM_MAX_LAYER) X(N_EMBD, n_embd, INT, 1, LOOM_MAX_EMBD) X(N_HEAD, n_head, INT, 1, LOOM_MAX_HEAD) \
+	X(N_HEAD_KV, n_head_kv, INT, 1, LOOM_MAX_HEAD) X(D_HEAD, d_head, INT, 1, LOOM_MAX_EMBD) X(N_FFN, n_ffn, INT, 1, LOOM_MAX_EMBD * 8) \
+	X(N_VOCAB, n_vocab, INT, 1, LOOM_MAX_VOCAB) X(N_CTX, n_ctx, LONG, 1, INT32_MAX) X(N_TYPE, n_type, INT, 1, LOOM_MAX_VOCAB) \
+	X(D_EMBED, d_embed, INT, 1, LOOM_MAX_EMBD) X(POS_OFFSET, pos_offset, INT, 0, LOOM_MAX_VOCAB) \
+	X(NORM, norm, NORM, 0, 0) X(NORM_EPS, norm_eps, NUM, 0, 1) X(NORM_ADD, norm_add, NUM, 0, 1) X(NORM_BIAS, norm_bias, BOOL, 0, 0) \
+	X(NORM_WEIGHT, norm_weight, BOOL, 0, 0) X(QK_NORM, qk_norm, QK_NORM, 0, 0) X(QK_NORM_BIAS, qk_norm_bias, BOOL, 0, 0) \
+	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) \
+	X(ACT, act, ACT, 0, 0) X(GATED_FFN, gated_ffn, BOOL, 0, 0) \
+	X(POS, pos, POS, 0, 0) X(CAUSAL, causal, BOOL, 0, 0) X(TIED, tied, BOOL, 0, 0) X(TRANSPOSED, transposed, BOOL, 0, 0) \
+	X(QKV, qkv, QKV, 0, 0) X(QKV_BLOCKS, qkv_blocks, INT, 1, 64) X(FUSED_GATE, fused_gate, BOOL, 0, 0) \
+	X(ATTN_BIAS, attn_bias, BOOL, 0, 0) X(ATTN_OUT_BIAS, attn_out_bias, BOOL, 0, 0) X(MLP_BIAS, mlp_bias, BOOL, 0, 0) \
+	X(MLP_DOWN_BIAS, mlp_down_bias, BOOL, 0, 0) X(HEAD_BIAS, head_bias, BOOL, 0, 0) \
+	X(WINDOW, window, INT, 1, INT32_MAX) X(USE_WINDOW, use_window, BOOL, 0, 0) \
+	X(EMBED_SCALE, embed_scale, NUM, -1e6, 1e6) X(EMBED_SCALED, embed_scaled, BOOL, 0, 0) \
+	X(ATTN_SCALE, attn_scale, NUM, -1e6, 1e6) X(ATTN_SCALED, attn_scaled, BOOL, 0, 0) X(QUERY_SCALAR, query_scalar, NUM, 1e-6, 1e9) \
+	X(ATTN_SCALE_BY_LAYER, attn_scale_by_layer, BOOL, 0, 0) X(ATTN_SOFTCAP, attn_softcap, NUM, 1e-6, 1e9) \
+	X(CLIP_QKV, clip_qkv, NUM, 1e-6, 1e9) X(RESIDUAL_SCALE, residual_scale, NUM, -1e6, 1e6) \
+	X(LOGIT_SCALE, logit_scale, NUM, -1e6, 1e6) X(LOGIT_DIVIDE, logit_divide, NUM, -1e6, 1e6) \
+	X(LOGIT_SOFTCAP, logit_softcap, NUM, 1e-6, 1e9) X(ALIBI_MAX, alibi_max, NUM, 1e-6, 1e6) \
+	X(ROPE_THETA, rope_theta, NUM, 0, 1e12) X(ROPE_LOCAL_THETA, rope_local_theta, NUM, 0, 1e12) \
+	X(ROTARY_PART, rotary_part, NUM, 0, 1) X(ROTARY_DIM, rotary_dim, INT, 1, LOOM_MAX_EMBD) \
+	X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0)
+
+enum loom_field {
+#define X(id, member, type, least, most) LOOM_F_##id,
+	LOOM_FIELD_LIST(X)
+#undef X
+	LOOM_N_FIELD
+};
+enum loom_field_type { LOOM_FIELD_INT, LOOM_FIELD_LONG, LOOM_FIELD_NUM, LOOM_FIELD_BOOL, LOOM_FIELD_NORM, LOOM_FIELD_ACT, LOOM_FIELD_POS,
+	LOOM_FIELD_QK_NORM, LOOM_FIELD_QKV };
+
+const char *loom_field_name(enum loom_field f);
+/* LOOM_N_FIELD when no field has that name. */
+enum loom_field loom_field_find(const char *name);
+enum loom_field_type loom_field_type(enum loom_field f);
+/* Must a config give it? */
+bool loom_field_required(enum loom_field f);
+/* Sets the field from a table's text: a number, true or false, a word of the field's kind, or in numbers also another field,
+ * "4*n_embd" and "sqrt(n_embd)". where names the table for messages. */
+enum loom_status loom_field_set_text(struct loom_config *cfg, enum loom_field f, const char *text, const char *where, struct loom_err *err)
+	LOOM_MUST_CHECK;
+/* Would loom_field_set_text take the text? Fields that it names need no value for this. */
+bool loom_field_text_ok(enum loom_field f, const char *text);
+/* Sets the field from the member `key` of obj, which is there. null gives 0 to numbers and leaves the rest as it is. */
+enum loom_status loom_field_set_json(struct loom_config *cfg, enum loom_field f, const struct loom_json_ctx *c, const json_t *obj,
+	const char *key, struct loom_err *err) LOOM_MUST_CHECK;
+/* Is a number that the config gave (not 0)? Other kinds: true. */
+bool loom_field_given(const struct loom_config *cfg, enum loom_field f);
+
+#endif

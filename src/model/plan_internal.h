@@ -1,0 +1,30 @@
+/* plan_internal.h: what the files that unroll a plan share: plan.c (around the blocks), plan_steps.c (inside). */
+#ifndef LOOM_PLAN_INTERNAL_H
+#define LOOM_PLAN_INTERNAL_H
+
+#include "plan.h"
+#include "weights.h"
+
+struct loom_builder {
+	const struct loom_config *cfg;
+	struct loom_plan *p;
+	struct loom_binder bind;
+	int32_t layer;          /* -1 outside the blocks */
+	bool out_rows;
+};
+
+/* The whole of a slot, or some of its columns; the slot is in use from then on. */
+struct loom_view loom_plan_view(struct loom_builder *b, enum loom_slot slot);
+struct loom_view loom_plan_columns(struct loom_builder *b, enum loom_slot slot, int32_t col, int32_t width);
+struct loom_op *loom_plan_add(struct loom_builder *b, enum loom_op_kind kind);
+void loom_plan_add_tap(struct loom_builder *b, enum loom_site site, int32_t layer, struct loom_view at);
+/* Norm of the family's kind with the role's weight. */
+void loom_plan_add_norm(struct loom_builder *b, enum loom_role role, struct loom_view in, struct loom_view out);
+/* out = in W^T, the parts stacked. name: of the weight, in the plan. */
+void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct loom_bind_part *parts, int n, bool bias,
+	struct loom_view in, struct loom_view out);
+int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus);
+/* One step of a block program. plan_steps.c */
+void loom_plan_step(struct loom_builder *b, const struct loom_step *s);
+
+#endif
