@@ -1,0 +1,37 @@
+"""Tables of tiny models, one file a group of families; tools/make-tiny-models.py makes them. Each file has VARIANTS = {name: Tiny(...)}."""
+from dataclasses import dataclass
+from typing import Callable
+
+V = 280  # words: 256 bytes, then specials
+IDS = dict(bos_token_id=256, eos_token_id=257, pad_token_id=259)
+
+
+@dataclass
+class Tiny:
+    config: Callable  # () -> configuration
+    cls: type  # of transformers
+    dtype: str = "float32"  # as saved; what is expected is computed in float32
+    shards: bool = False
+    edit: Callable = None  # (config.json as a dict) -> dict: as other versions write it
+    weights: Callable = None  # (state dict) -> state dict: names and layouts as other versions write them
+    lengths: tuple = (1, 9, 33, 90)  # of the prompts
+    tune: Callable = None  # (model): after its weights have been drawn
+
+
+
+def old_style(cfg):
+    """As transformers 4 wrote it: top-level rope_theta, rope_scaling, torch_dtype."""
+    rope = cfg.pop("rope_parameters", None) or {}
+    cfg["rope_theta"] = rope.pop("rope_theta", 10000.0)
+    kind = rope.get("rope_type", "default")
+    if kind == "default":
+        cfg["rope_scaling"] = None
+    else:
+        if kind == "linear":  # the oldest spelling
+            rope["type"] = rope.pop("rope_type")
+        cfg["rope_scaling"] = rope
+    if "dtype" in cfg:
+        cfg["torch_dtype"] = cfg.pop("dtype")
+    cfg.pop("layer_types", None)
+    cfg["transformers_version"] = "4.46.0"
+    return cfg
