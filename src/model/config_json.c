@@ -99,17 +99,26 @@ static enum loom_status find_family(const struct loom_family **f, const json_t *
 	return *f ? LOOM_OK : unknown(where, arch ? arch : type, err);
 }
 
-/* What the text tower's keys are: text_config over the keys around it. A new reference. */
-static json_t *flatten(const json_t *root)
+/* What the text tower's keys are: text_config over the keys around it. A new reference; NULL: out of memory. */
+static json_t *flatten(json_t *root)
 {
-	const json_t *tower = json_object_get(root, "text_config");
-	json_t *flat = json_copy((json_t *)root);
+	json_t *tower = json_object_get(root, "text_config"), *flat, *v;
+	const char *key;
 
-	if (flat && json_is_object(tower)) {
-		if (json_object_del(flat, "text_config") || json_object_update(flat, (json_t *)tower)) {
+	if (!json_is_object(tower)) {
+		return json_incref(root);
+	}
+	flat = json_object();
+	json_object_foreach(root, key, v)
+	{
+		if (v != tower && json_object_set_nocheck(flat, key, v)) {
 			json_decref(flat);
 			return NULL;
 		}
+	}
+	if (json_object_update(flat, tower)) {
+		json_decref(flat);
+		return NULL;
 	}
 	return flat;
 }
@@ -178,7 +187,7 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	loom_config_features(cfg, f);
 	cfg->architecture = arch ? loom_arena_strdup(&cfg->arena, arch) : first_word(cfg, f->architectures);
 	cfg->model_type = type ? loom_arena_strdup(&cfg->arena, type) : first_word(cfg, f->types);
-	flat = flatten(root);
+	flat = flatten((json_t *)root);
 	if (!cfg->architecture || !cfg->model_type || !flat) {
 		json_decref(flat);
 		return loom_err_nomem(err, "config", 128);
