@@ -130,7 +130,7 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		s->rows->softcap(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_CLIP:
-		s->rows->clip(op->scale, at(s, &op->a, row), at(s, &op->out, row), n);
+		s->rows->clip(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_GATHER:
 		memcpy(loom_cpu_at(s, &op->out, row), loom_cpu_at(s, &op->a, s->batch->out_rows[row]), n * sizeof(float));
