@@ -1,6 +1,6 @@
 /* engine.c: the arrow of flow.h as code: a request becomes a job, the job a sequence, the worker runs it, the job becomes an answer.
  *
- * Around it: which models are in memory (load/registry.h decides, resident.c opens), and an orderly end. */
+ * Around it: which models are in memory (models.c), and an orderly end. */
 #include "engine_internal.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 /* ---- a request ---- */
 
-static enum loom_status refuse_when_stopping(const struct loom_engine *e, struct loom_err *err)
+enum loom_status loom_engine_refuse_when_stopping(const struct loom_engine *e, struct loom_err *err)
 {
 	return atomic_load(&e->stopping) ? loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down") : LOOM_OK;
 }
@@ -77,7 +77,7 @@ enum loom_status loom_engine_run_many(struct loom_engine *e, struct loom_residen
 	struct loom_answer *answers, size_t *bad, struct loom_err *err)
 {
 	double start = loom_clock_ms();
-	enum loom_status st = refuse_when_stopping(e, err);
+	enum loom_status st = loom_engine_refuse_when_stopping(e, err);
 	struct loom_job *jobs = NULL;
 	size_t dummy, n_prepared = 0;
 	bad = bad ? bad : &dummy;
@@ -111,138 +111,6 @@ enum loom_status loom_engine_run(struct loom_engine *e, struct loom_resident *r,
 	struct loom_err *err)
 {
 	return loom_engine_run_many(e, r, req, 1, a, NULL, err);
-}
-
-/* ---- models ---- */
-
-/* What the request leaves open is as the model's overrides say, else as the engine's options do. */
-static void fill_in(const struct loom_engine *e, struct loom_load_spec *s)
-{
-	const struct loom_model_override *o = NULL;
-	for (size_t i = 0; i < e->opts.n_override; i++) {
-		if (strcmp(e->opts.overrides[i].id, s->id) == 0)
-			o = &e->opts.overrides[i];
-	}
-	bool auto_dtype = o && o->dtype && strcmp(o->dtype, "auto") == 0;
-	if (s->dtype == LOOM_DTYPE_UNKNOWN && !auto_dtype)
-		s->dtype = o && o->dtype ? loom_dtype_from_torch(o->dtype) : e->opts.dtype;
-	if (s->loader < 0 && o && o->loader)
-		s->loader = loom_loader_parse(o->loader);
-	if (!s->device || !s->device[0])
-		s->device = o && o->device ? o->device : e->opts.device;
-	if (!s->quantization && o)
-		s->quantization = o->quantization;
-}
-
-static enum loom_status open_entry(void *ctx, const char *id, const void *spec, void **resident, struct loom_err *err)
-{
-	struct loom_load_spec s = *(const struct loom_load_spec *)spec;
-	struct loom_resident *r = NULL;
-	s.id = id;
-	fill_in(ctx, &s);
-	enum loom_status st = loom_resident_open(ctx, &s, &r, err);
-	*resident = r;
-	return st;
-}
-
-static void close_entry(void *ctx, void *resident)
-{
-	(void)ctx;
-	loom_resident_close(resident);
-}
-
-static void hold(struct loom_engine *e, int by)
-{
-	pthread_mutex_lock(&e->lock);
-	e->n_held += by;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
-}
-
-enum loom_status loom_engine_acquire(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
-	struct loom_err *err)
-{
-	struct loom_entry *entry = NULL;
-	*out = NULL;
-	hold(e, 1);
-	enum loom_status st = refuse_when_stopping(e, err);
-	if (!st)
-		st = loom_registry_acquire(e->registry, spec->id, spec, &entry, err);
-	if (st) {
-		hold(e, -1);
-		return st;
-	}
-	*out = loom_entry_resident(entry);
-	atomic_store(&(*out)->entry, entry);
-	return LOOM_OK;
-}
-
-void loom_engine_release(struct loom_engine *e, struct loom_resident *r)
-{
-	if (!r)
-		return;
-	loom_registry_release(e->registry, atomic_load(&r->entry));
-	hold(e, -1);
-}
-
-enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsigned drain_ms, struct loom_err *err)
-{
-	enum loom_status st = loom_registry_unload(e->registry, id, drain_ms, err);
-	const char *dashes = strstr(id, "--");
-	char other[512];
-	if (st != LOOM_E_NOT_FOUND || !dashes || strlen(id) >= sizeof other)
-		return st;
-	size_t n = 0;
-	for (const char *p = id; *p; n++) {
-		bool pair = p[0] == '-' && p[1] == '-';
-		other[n] = pair ? '/' : *p;
-		p += pair ? 2 : 1;
-	}
-	other[n] = 0;
-	return loom_registry_unload(e->registry, other, drain_ms, err);
-}
-
-struct each {
-	void (*fn)(void *ctx, const struct loom_model_info *i);
-	void *ctx;
-};
-
-static void each_entry(void *ctx, const struct loom_entry_info *i)
-{
-	const struct each *each = ctx;
-	struct loom_model_info info;
-	memset(&info, 0, sizeof info);
-	info.loader = "";
-	info.compute = "float32";
-	if (i->resident)
-		loom_resident_info(i->resident, &info);
-	loom_str_copy(info.id, sizeof info.id, i->id);
-	info.loading = i->loading;
-	info.in_flight = i->pins;
-	info.idle_seconds = i->idle_seconds;
-	info.auto_unload_in = i->unload_in_seconds;
-	each->fn(each->ctx, &info);
-}
-
-void loom_engine_each(struct loom_engine *e, void (*fn)(void *ctx, const struct loom_model_info *i), void *ctx)
-{
-	struct each each = {fn, ctx};
-	loom_registry_each(e->registry, each_entry, &each);
-}
-
-static void check_alive(void *ctx, const struct loom_entry_info *i)
-{
-	const struct loom_resident *r = i->resident;
-	bool *healthy = ctx;
-	if (r && !atomic_load(&r->worker.alive))
-		*healthy = false;
-}
-
-bool loom_engine_healthy(struct loom_engine *e)
-{
-	bool healthy = true;
-	loom_registry_each(e->registry, check_alive, &healthy);
-	return healthy;
 }
 
 /* ---- the engine's life ---- */
@@ -373,8 +241,7 @@ struct loom_engine *loom_engine_new(const struct loom_engine_opts *o, struct loo
 		(void)loom_err_nomem(err, "the engine", sizeof *e);
 		goto fail;
 	}
-	struct loom_registry_ops ops = {open_entry, close_entry, e};
-	e->registry = loom_registry_new(&ops, e->opts.max_models, e->opts.auto_unload_minutes);
+	e->registry = loom_models_registry(e);
 	if (!e->registry) {
 		(void)loom_err_nomem(err, "the registry", 0);
 		goto fail;
@@ -392,6 +259,7 @@ fail:
 void loom_engine_stop_new(struct loom_engine *e)
 {
 	atomic_store(&e->stopping, true);
+	loom_registry_stop(e->registry);
 }
 
 /* Waits until nobody holds a model; false when that took longer. */

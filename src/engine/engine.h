@@ -53,8 +53,13 @@ struct loom_load_spec {
 	enum loom_dtype dtype;    /* UNKNOWN: auto */
 	int loader;               /* enum loom_loader, -1: detect */
 	const char *quantization; /* NULL or "none"; others are refused until quantization lands */
+	bool prefer;              /* from now on requests that state only the id mean this one (POST /models/load) */
+	/* polled while waiting for the load: true gives the waiting up, not the load. NULL: never */
+	bool (*cancelled)(void *ctx);
+	void *cancelled_ctx;
 };
-/* Loads on first use (many callers, one load) and pins. */
+/* Loads on first use (many callers, one load) and pins. What the spec leaves open any resident of the id satisfies; what it states (device, dtype,
+ * loader, quantization) has to agree, else another resident of the same id is loaded beside. */
 enum loom_status loom_engine_acquire(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
 	struct loom_err *err) LOOM_MUST_CHECK;
 void loom_engine_release(struct loom_engine *e, struct loom_resident *r);
@@ -71,6 +76,8 @@ struct loom_model_info {
 	double load_seconds, idle_seconds, auto_unload_in; /* auto_unload_in < 0: never */
 	int in_flight;
 	bool loading, causal;
+	const char *phase;        /* while loading: "opening", "downloading" or "reading" */
+	double progress;          /* 0..1, of the phase */
 };
 void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out);
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);

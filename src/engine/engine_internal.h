@@ -53,14 +53,24 @@ struct loom_resident {
 	int64_t max_position;         /* most positions a sequence may have here */
 	uint64_t model_bytes;
 	char device[16], warning[160];
+	enum loom_dtype asked_dtype;  /* UNKNOWN: auto */
+	char asked_quantization[64];
 	double load_seconds;
 	atomic_int in_flight;
 	struct loom_worker worker;
 	bool worker_started;
 };
-enum loom_status loom_resident_open(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
-	struct loom_err *err) LOOM_MUST_CHECK;
+/* On the thread of the load; entry is told how far it is. */
+enum loom_status loom_resident_open(struct loom_engine *e, struct loom_entry *entry, const struct loom_load_spec *spec,
+	struct loom_resident **out, struct loom_err *err) LOOM_MUST_CHECK;
+/* Is it what spec states? */
+bool loom_resident_matches(const struct loom_engine *e, const struct loom_resident *r, const struct loom_load_spec *spec);
+/* The device that asking for `asked` gives here: the CPU for a CUDA device where there is none. */
+void loom_engine_device(const struct loom_engine *e, const char *asked, char *out, size_t cap);
 void loom_resident_close(struct loom_resident *r);
+
+/* ---- models.c ---- */
+struct loom_registry *loom_models_registry(struct loom_engine *e);
 
 /* ---- engine.c ---- */
 struct loom_engine {
@@ -80,6 +90,7 @@ struct loom_engine {
 	bool sweeping;
 };
 
+enum loom_status loom_engine_refuse_when_stopping(const struct loom_engine *e, struct loom_err *err) LOOM_MUST_CHECK;
 /* May id be read as a path? */
 bool loom_engine_local(const struct loom_engine *e, const char *id);
 

@@ -1,6 +1,6 @@
 /* resident.c: opening a model: files, memory arithmetic, weights into the backend, KV pages, its worker; and what can be said of it.
  *
- * Called by the registry, without its lock, one load at a time. What does not fit is refused before a weight is read. */
+ * Called by the registry, without its lock; weights are read one model at a time. What does not fit is refused before a weight is read. */
 #include "engine_internal.h"
 
 #include <ctype.h>
@@ -31,6 +31,13 @@ static bool is_cuda(const char *d)
 			return false;
 	}
 	return true;
+}
+
+void loom_engine_device(const struct loom_engine *e, const char *asked, char *out, size_t cap)
+{
+	loom_str_copy(out, cap, strcmp(asked, "cuda") == 0 ? "cuda:0" : asked);
+	if (is_cuda(out) && e->opts.fallback && !loom_backend_find(out))
+		loom_str_copy(out, cap, "cpu");
 }
 
 static enum loom_status choose_device(struct loom_resident *r, const char *device, struct loom_err *err)
@@ -75,21 +82,35 @@ static uint64_t state_bytes(const struct loom_resident *r, int32_t n_page)
 	return r->backend->state_bytes(&r->opened.model->plan, &o);
 }
 
-static enum loom_status too_large(const struct loom_resident *r, uint64_t need, uint64_t budget, struct loom_err *err)
+static enum loom_status too_large(const struct loom_resident *r, uint64_t need, uint64_t budget, uint64_t idle, struct loom_err *err)
 {
 	double gib = 0x1p30;
+	char held[64] = "";
+	if (idle > 0)
+		snprintf(held, sizeof held, ", %.2f GiB of them held by idle models", (double)idle / gib);
 	return loom_err_set(err, LOOM_E_MEMORY, "model %.200s needs %.2f GiB (weights %.2f, workspace and at least %d KV pages %.2f); %.2f GiB "
-		"may be used: memory fraction %.2f of %.2f GiB available", r->source.id, (double)need / gib, (double)r->model_bytes / gib,
+		"may be used: memory fraction %.2f of %.2f GiB available%s", r->source.id, (double)need / gib, (double)r->model_bytes / gib,
 		(int)r->state_opts.n_page, (double)(need - r->model_bytes) / gib, (double)budget / gib,
-		r->engine->opts.memory_fraction, (double)budget / r->engine->opts.memory_fraction / gib);
+		r->engine->opts.memory_fraction, (double)budget / r->engine->opts.memory_fraction / gib, held);
 }
 
-/* Rows of a step and KV pages: at most half of what the weights leave, so that another model has room. */
-static enum loom_status plan_memory(struct loom_resident *r, struct loom_err *err)
+static void add_idle(void *ctx, const struct loom_entry_info *i)
+{
+	struct loom_model_info info;
+	if (!i->resident || i->pins > 0)
+		return;
+	loom_resident_info(i->resident, &info);
+	*(uint64_t *)ctx += info.memory_bytes;
+}
+
+/* Rows of a step and KV pages: at most half of what the weights leave, so that another model has room. idle: bytes that unloading the idle
+ * models would free, counted as free. */
+static enum loom_status plan_memory(struct loom_resident *r, uint64_t idle, struct loom_err *err)
 {
 	const struct loom_engine_opts *o = &r->engine->opts;
 	const struct loom_plan *p = &r->opened.model->plan;
 	uint64_t available = loom_mem_available();
+	available = available ? available + idle : 0;
 	uint64_t budget = available ? (uint64_t)((double)available * o->memory_fraction) : UINT64_MAX / 2;
 	r->max_position = position_limit(r->engine, &r->opened.model->cfg);
 	int32_t step = o->step_tokens, floor = loom_kv_need(r->max_position < 512 ? r->max_position : 512);
@@ -102,7 +123,7 @@ static enum loom_status plan_memory(struct loom_resident *r, struct loom_err *er
 	r->model_bytes = r->backend->model_bytes(p);
 	uint64_t least = state_bytes(r, floor), page = state_bytes(r, floor + 1) - least, need = r->model_bytes + least;
 	if (need > budget)
-		return too_large(r, need, budget, err);
+		return too_large(r, need, budget, idle, err);
 	int64_t want = (int64_t)loom_kv_need(r->max_position) + SHARED_PAGES, more = want - floor;
 	uint64_t room = (budget - need) / 2 / (page ? page : 1);
 	more = more > 0 && room < (uint64_t)more ? (int64_t)room : more;
@@ -112,18 +133,40 @@ static enum loom_status plan_memory(struct loom_resident *r, struct loom_err *er
 	return LOOM_OK;
 }
 
+/* Room for the model among the others: refused before anybody is unloaded when unloading would not help, and before a byte of the weights is
+ * read in any case. */
+static enum loom_status make_room(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err)
+{
+	struct loom_registry *registry = r->engine->registry;
+	uint64_t idle = 0;
+	loom_registry_each(registry, add_idle, &idle);
+	enum loom_status st = plan_memory(r, idle, err);
+	if (!st)
+		st = loom_registry_admit(registry, entry, err);
+	if (st)
+		return st;
+	while ((st = plan_memory(r, 0, err)) == LOOM_E_MEMORY) {
+		if (!loom_registry_evict(registry))
+			break;
+	}
+	return st;
+}
+
 /* ---- opening ---- */
 
 struct progress {
+	struct loom_entry *entry;
 	const char *id;
 	int shown;
+	bool terminal;
 };
 
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct progress *p = ctx;
 	int percent = total ? (int)(100.0 * (double)done / (double)total) : 100;
-	if (percent == p->shown)
+	loom_entry_progress(p->entry, LOOM_LOAD_READING, total ? (double)done / (double)total : 1);
+	if (percent == p->shown || !p->terminal)
 		return;
 	p->shown = percent;
 	fprintf(stderr, "\rloading %s: %3d%%%s", p->id, percent, percent == 100 ? "\n" : "");
@@ -139,16 +182,12 @@ static enum loom_status check_spec(const struct loom_load_spec *spec, struct loo
 	return LOOM_OK;
 }
 
-static enum loom_status read_weights(struct loom_resident *r, struct loom_err *err)
+static enum loom_status read_weights(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err)
 {
 	const struct loom_engine_opts *o = &r->engine->opts;
 	struct loom_model *m = r->opened.model;
-	struct progress progress = {.id = r->source.id, .shown = -1};
-	struct loom_load_opts load = {.n_thread = o->n_thread};
-	if (o->show_progress && isatty(STDERR_FILENO)) {
-		load.progress = show_progress;
-		load.progress_ctx = &progress;
-	}
+	struct progress progress = {.entry = entry, .id = r->source.id, .shown = -1, .terminal = o->show_progress && isatty(STDERR_FILENO)};
+	struct loom_load_opts load = {.n_thread = o->n_thread, .progress = show_progress, .progress_ctx = &progress};
 	enum loom_status st = r->backend->model_new(&m->plan, &m->store, &load, &r->device_model, err);
 	loom_model_close_files(m);
 	if (!st)
@@ -156,7 +195,8 @@ static enum loom_status read_weights(struct loom_resident *r, struct loom_err *e
 	return st;
 }
 
-static enum loom_status open_locked(struct loom_resident *r, const struct loom_load_spec *spec, struct loom_err *err)
+/* What needs no weights: is the model there, and is it one that can be run? */
+static enum loom_status open_files(struct loom_resident *r, const struct loom_load_spec *spec, struct loom_err *err)
 {
 	struct loom_engine *e = r->engine;
 	enum loom_status st = check_spec(spec, err);
@@ -166,10 +206,15 @@ static enum loom_status open_locked(struct loom_resident *r, const struct loom_l
 		st = loom_source_find(spec->id, e->opts.cache_dir, loom_engine_local(e, spec->id), &r->source, err);
 	if (!st)
 		st = loom_source_open(&r->source, spec->loader, spec->dtype, &r->opened, err);
+	return st;
+}
+
+static enum loom_status load(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err)
+{
+	struct loom_engine *e = r->engine;
+	enum loom_status st = make_room(r, entry, err);
 	if (!st)
-		st = plan_memory(r, err);
-	if (!st)
-		st = read_weights(r, err);
+		st = read_weights(r, entry, err);
 	if (!st)
 		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, err);
 	if (!st) {
@@ -179,18 +224,23 @@ static enum loom_status open_locked(struct loom_resident *r, const struct loom_l
 	return st;
 }
 
-enum loom_status loom_resident_open(struct loom_engine *e, const struct loom_load_spec *spec, struct loom_resident **out,
-	struct loom_err *err)
+enum loom_status loom_resident_open(struct loom_engine *e, struct loom_entry *entry, const struct loom_load_spec *spec,
+	struct loom_resident **out, struct loom_err *err)
 {
 	struct loom_resident *r = loom_calloc(1, sizeof *r);
 	double start = loom_clock_ms();
 	if (!r)
 		return loom_err_nomem(err, "a model", sizeof *r);
 	r->engine = e;
+	r->asked_dtype = spec->dtype;
+	loom_str_copy(r->asked_quantization, sizeof r->asked_quantization, spec->quantization ? spec->quantization : "");
 	loom_opened_init(&r->opened);
-	pthread_mutex_lock(&e->load_lock);
-	enum loom_status st = open_locked(r, spec, err);
-	pthread_mutex_unlock(&e->load_lock);
+	enum loom_status st = open_files(r, spec, err);
+	if (!st) {
+		pthread_mutex_lock(&e->load_lock);
+		st = load(r, entry, err);
+		pthread_mutex_unlock(&e->load_lock);
+	}
 	if (st) {
 		loom_resident_close(r);
 		return st;
@@ -227,6 +277,23 @@ static enum loom_dtype kept(const struct loom_plan *p)
 			return p->weights[i].dtype;
 	}
 	return LOOM_F32;
+}
+
+bool loom_resident_matches(const struct loom_engine *e, const struct loom_resident *r, const struct loom_load_spec *spec)
+{
+	char device[64];
+	const char *q = spec->quantization && strcmp(spec->quantization, "none") != 0 ? spec->quantization : "";
+	const char *mine = strcmp(r->asked_quantization, "none") != 0 ? r->asked_quantization : "";
+	if (spec->device && spec->device[0]) {
+		loom_engine_device(e, spec->device, device, sizeof device);
+		if (strcmp(device, r->device) != 0)
+			return false;
+	}
+	if (spec->dtype != LOOM_DTYPE_UNKNOWN && spec->dtype != r->asked_dtype && spec->dtype != kept(&r->opened.model->plan))
+		return false;
+	if (spec->loader >= 0 && spec->loader != (int)r->opened.loader)
+		return false;
+	return !spec->quantization || !spec->quantization[0] || strcmp(q, mine) == 0;
 }
 
 void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out)

@@ -35,7 +35,7 @@ enum loom_status loom_answer_parsed(struct loom_engine *e, struct loom_resident 
 
 static enum loom_status answer(struct loom_exchange *x, struct loom_parsed *p, struct loom_err *err)
 {
-	struct loom_load_spec spec = {.id = p->model, .loader = p->loader};
+	struct loom_load_spec spec = {.id = p->model, .loader = p->loader, .cancelled = x->gone, .cancelled_ctx = x->gone_ctx};
 	struct loom_resident *r = NULL;
 	enum loom_status rc = loom_engine_acquire(x->engine, &spec, &r, err);
 

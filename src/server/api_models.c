@@ -36,6 +36,8 @@ static void put_info(struct loom_json_out *j, const struct loom_model_info *i)
 	named(j, "model_id", i->id);
 	if (i->loading) {
 		named(j, "state", "loading");
+		named(j, "phase", i->phase);
+		number(j, "progress", i->progress);
 		return;
 	}
 	named(j, "state", "ready");
@@ -196,7 +198,7 @@ enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *err)
 {
 	static const char *const fields[] = {"model", "device", "dtype", "loader", "quantization", NULL};
-	struct loom_load_spec spec = {.loader = -1};
+	struct loom_load_spec spec = {.loader = -1, .prefer = true, .cancelled = x->gone, .cancelled_ctx = x->gone_ctx};
 	struct loom_resident *r = NULL;
 	struct loom_model_info info;
 	struct loom_json_out j;
