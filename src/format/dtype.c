@@ -20,6 +20,11 @@ static const struct {
 	[LOOM_Q5_1] = {"q5_1", NULL, 32, 24, 0}, [LOOM_Q8_0] = {"q8_0", NULL, 32, 34, 0}, [LOOM_Q8_1] = {"q8_1", NULL, 32, 36, 0},
 	[LOOM_Q2_K] = {"q2_k", NULL, 256, 84, 0}, [LOOM_Q3_K] = {"q3_k", NULL, 256, 110, 0}, [LOOM_Q4_K] = {"q4_k", NULL, 256, 144, 0},
 	[LOOM_Q5_K] = {"q5_k", NULL, 256, 176, 0}, [LOOM_Q6_K] = {"q6_k", NULL, 256, 210, 0}, [LOOM_Q8_K] = {"q8_k", NULL, 256, 292, 0},
+	[LOOM_IQ1_S] = {"iq1_s", NULL, 256, 50, 0}, [LOOM_IQ1_M] = {"iq1_m", NULL, 256, 56, 0}, [LOOM_IQ2_XXS] = {"iq2_xxs", NULL, 256, 66, 0},
+	[LOOM_IQ2_XS] = {"iq2_xs", NULL, 256, 74, 0}, [LOOM_IQ2_S] = {"iq2_s", NULL, 256, 82, 0},
+	[LOOM_IQ3_XXS] = {"iq3_xxs", NULL, 256, 98, 0}, [LOOM_IQ3_S] = {"iq3_s", NULL, 256, 110, 0},
+	[LOOM_IQ4_NL] = {"iq4_nl", NULL, 32, 18, 0}, [LOOM_IQ4_XS] = {"iq4_xs", NULL, 256, 136, 0},
+	[LOOM_TQ1_0] = {"tq1_0", NULL, 256, 54, 0}, [LOOM_TQ2_0] = {"tq2_0", NULL, 256, 66, 0}, [LOOM_MXFP4] = {"mxfp4", NULL, 32, 17, 0},
 	[LOOM_GGML_OTHER] = {"another ggml type", NULL, 1, 0, 0},
 };
 

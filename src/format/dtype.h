@@ -14,6 +14,8 @@ enum loom_dtype {
 	/* GGML blocks */
 	LOOM_Q4_0, LOOM_Q4_1, LOOM_Q5_0, LOOM_Q5_1, LOOM_Q8_0, LOOM_Q8_1,
 	LOOM_Q2_K, LOOM_Q3_K, LOOM_Q4_K, LOOM_Q5_K, LOOM_Q6_K, LOOM_Q8_K,
+	LOOM_IQ1_S, LOOM_IQ1_M, LOOM_IQ2_XXS, LOOM_IQ2_XS, LOOM_IQ2_S, LOOM_IQ3_XXS, LOOM_IQ3_S, LOOM_IQ4_NL, LOOM_IQ4_XS,
+	LOOM_TQ1_0, LOOM_TQ2_0, LOOM_MXFP4,
 	LOOM_GGML_OTHER, /* a block type that is known by number and not read yet */
 	LOOM_N_DTYPE
 };

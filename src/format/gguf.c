@@ -199,10 +199,10 @@ static enum loom_dtype ggml_type(uint64_t n)
 {
 	static const enum loom_dtype map[] = {[0] = LOOM_F32, [1] = LOOM_F16, [2] = LOOM_Q4_0, [3] = LOOM_Q4_1, [6] = LOOM_Q5_0,
 		[7] = LOOM_Q5_1, [8] = LOOM_Q8_0, [9] = LOOM_Q8_1, [10] = LOOM_Q2_K, [11] = LOOM_Q3_K, [12] = LOOM_Q4_K, [13] = LOOM_Q5_K,
-		[14] = LOOM_Q6_K, [15] = LOOM_Q8_K, [16] = LOOM_GGML_OTHER, [17] = LOOM_GGML_OTHER, [18] = LOOM_GGML_OTHER,
-		[19] = LOOM_GGML_OTHER, [20] = LOOM_GGML_OTHER, [21] = LOOM_GGML_OTHER, [22] = LOOM_GGML_OTHER, [23] = LOOM_GGML_OTHER,
-		[24] = LOOM_I8, [25] = LOOM_I16, [26] = LOOM_I32, [27] = LOOM_I64, [28] = LOOM_F64, [29] = LOOM_GGML_OTHER, [30] = LOOM_BF16,
-		[34] = LOOM_GGML_OTHER, [35] = LOOM_GGML_OTHER, [39] = LOOM_GGML_OTHER};
+		[14] = LOOM_Q6_K, [15] = LOOM_Q8_K, [16] = LOOM_IQ2_XXS, [17] = LOOM_IQ2_XS, [18] = LOOM_IQ3_XXS, [19] = LOOM_IQ1_S,
+		[20] = LOOM_IQ4_NL, [21] = LOOM_IQ3_S, [22] = LOOM_IQ2_S, [23] = LOOM_IQ4_XS, [24] = LOOM_I8, [25] = LOOM_I16, [26] = LOOM_I32,
+		[27] = LOOM_I64, [28] = LOOM_F64, [29] = LOOM_IQ1_M, [30] = LOOM_BF16, [34] = LOOM_TQ1_0, [35] = LOOM_TQ2_0, [39] = LOOM_MXFP4,
+		[40] = LOOM_GGML_OTHER, [41] = LOOM_GGML_OTHER, [42] = LOOM_GGML_OTHER};
 	return n < sizeof map / sizeof map[0] ? map[n] : LOOM_DTYPE_UNKNOWN;
 }
 
@@ -237,7 +237,7 @@ static void read_tensor(struct reader *r, struct loom_store *s, struct loom_tens
 	t->dtype = ggml_type(type);
 	if (t->dtype == LOOM_DTYPE_UNKNOWN || t->dtype == LOOM_GGML_OTHER) {
 		r->rc = loom_err_set(r->err, LOOM_E_MODEL, "%s: tensor %s: ggml type number %llu is %s", r->f->name, t->name,
-			(unsigned long long)type, t->dtype == LOOM_GGML_OTHER ? "not supported yet" : "unknown");
+			(unsigned long long)type, t->dtype == LOOM_GGML_OTHER ? "not supported" : "unknown");
 		return;
 	}
 	size_t block = loom_dtype_block(t->dtype);

@@ -9,7 +9,7 @@
 
 #include "dtype.h"
 
-/* Can loom_dequant read this type (F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0)? */
+/* Can loom_dequant read this type: the four float types and every GGUF block type but Q8_1 (which is for activations). */
 bool loom_dequant_supported(enum loom_dtype t);
 /* src: n elements (a multiple of the block) packed as t; dst [n]. F64 is rounded to nearest. */
 void loom_dequant(enum loom_dtype t, const void *src, float *dst, size_t n);
