@@ -55,7 +55,7 @@ struct loom_weight {
 	int n_part;            /* 0: weight not bound (plan printed without weights), or constant */
 	struct loom_weight_part *part; /* [n_part] */
 	const float *constant; /* [n_row, n_col] values computed instead of stored (sinusoidal positions); NULL: stored */
-	enum loom_dtype dtype; /* how the backend keeps it: F32, F16 or BF16 (VECTOR always F32) */
+	enum loom_dtype dtype; /* how the backend keeps it: F32, F16 or BF16 (VECTOR always F32); a block type: each part as it is stored */
 };
 
 /* ---- ops ---- */

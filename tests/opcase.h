@@ -51,8 +51,9 @@ static inline int32_t opcase_weight(struct opcase *c, enum loom_weight_kind kind
 	void *p = loom_pages_alloc(cw->bytes);
 	assert_non_null(p);
 	if (kind == LOOM_WEIGHT_MATRIX) {
-		cw->packed = (struct loom_packed){LOOM_F32, n_row, n_col, p};
-		loom_pack_rows(&cw->packed, 0, n_row, c->plain[i]);
+		cw->packed[0] = (struct loom_packed){.dtype = LOOM_F32, .n_row = n_row, .n_col = n_col, .data = p};
+		cw->n_packed = 1;
+		loom_pack_rows(&cw->packed[0], 0, n_row, c->plain[i]);
 	} else {
 		memcpy(p, c->plain[i], n * sizeof(float));
 		*(kind == LOOM_WEIGHT_TABLE ? &cw->table : (void **)&cw->vector) = p;
@@ -76,7 +77,7 @@ static inline void opcase_close(struct opcase *c)
 {
 	for (int32_t i = 0; i < c->plan.n_weight; i++) {
 		struct loom_cpu_weight *w = &c->packed[i];
-		loom_pages_free(w->packed.data ? w->packed.data : w->table ? w->table : w->vector, w->bytes);
+		loom_pages_free(w->packed[0].data ? w->packed[0].data : w->table ? w->table : w->vector, w->bytes);
 		free(c->plain[i]);
 	}
 }

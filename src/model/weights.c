@@ -177,7 +177,8 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		.stride = p->stride, .transposed = transposed, .rope_unpermute = b->gguf ? p->unpermute : 0};
 }
 
-/* What the backend keeps: the stored type when all parts have it and it is a float type, else float32. */
+/* What the backend keeps: a block type when a part has one, the stored type when all parts have it and it is a float type, else
+ * float32. */
 static enum loom_dtype kept(const struct loom_binder *b, const struct loom_weight *w)
 {
 	enum loom_dtype t = b->cfg->dtype;
@@ -187,6 +188,11 @@ static enum loom_dtype kept(const struct loom_binder *b, const struct loom_weigh
 	}
 	if (b->keep != LOOM_DTYPE_UNKNOWN) {
 		return b->keep;
+	}
+	for (int i = 0; i < w->n_part; i++) {
+		if (loom_dtype_block(w->part[i].tensor->dtype) > 1) {
+			return w->part[i].tensor->dtype; /* quantized: each part stays as it is */
+		}
 	}
 	for (int i = 0; i < w->n_part; i++) {
 		t = i > 0 && w->part[i].tensor->dtype != t ? LOOM_F32 : w->part[i].tensor->dtype;

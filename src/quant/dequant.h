@@ -14,4 +14,7 @@ bool loom_dequant_supported(enum loom_dtype t);
 /* src: n elements (a multiple of the block) packed as t; dst [n]. F64 is rounded to nearest. */
 void loom_dequant(enum loom_dtype t, const void *src, float *dst, size_t n);
 
+/* Are the scales of n elements' blocks all finite? (Plain types have none: true.) */
+bool loom_blocks_finite(enum loom_dtype t, const void *src, size_t n);
+
 #endif

@@ -1,6 +1,6 @@
 /* gguf_blocks.c: ggml's blocks of codes, and the values they stand for (shared/reference/quantization.md, section 7). Fields are
  * little-endian and float16 scales may lie at any address. */
-#include "blocks.h"
+#include "gguf_blocks.h"
 
 #include <string.h>
 
@@ -263,4 +263,46 @@ void loom_dequant(enum loom_dtype t, const void *src, float *dst, size_t n)
 		else
 			loom_grid_block(t, at, dst + i);
 	}
+}
+
+/* Where each type keeps its float16 scales, from the block's start; -1: none. IQ1_M spreads its one over words, MXFP4 has an
+ * exponent, Q8_K a float32. */
+static void scale_places(enum loom_dtype t, int at[2])
+{
+	at[0] = 0;
+	at[1] = -1;
+	switch (t) {
+	case LOOM_Q4_1: case LOOM_Q5_1: case LOOM_Q4_K: case LOOM_Q5_K: at[1] = 2; break;
+	case LOOM_Q2_K: at[0] = 80; at[1] = 82; break;
+	case LOOM_Q3_K: at[0] = 108; break;
+	case LOOM_Q6_K: at[0] = 208; break;
+	case LOOM_TQ1_0: at[0] = 52; break;
+	case LOOM_TQ2_0: at[0] = 64; break;
+	default: break;
+	}
+}
+
+bool loom_blocks_finite(enum loom_dtype t, const void *src, size_t n)
+{
+	size_t bytes = loom_dtype_block_bytes(t), blocks = n / loom_dtype_block(t);
+	const uint8_t *p = src;
+	int at[2];
+	if (loom_dtype_block(t) == 1)
+		return true;
+	scale_places(t, at);
+	for (size_t i = 0; i < blocks; i++, p += bytes) {
+		if (t == LOOM_MXFP4) {
+			if (p[0] == 255)
+				return false;
+		} else if (t == LOOM_Q8_K) {
+			if ((le32(p) & 0x7f800000u) == 0x7f800000u)
+				return false;
+		} else if (t == LOOM_IQ1_M) {
+			if ((le16(p + 54) & 0x7000) == 0x7000 && (le16(p + 52) & 0xc000) == 0xc000)
+				return false;
+		} else if ((le16(p + at[0]) & 0x7c00) == 0x7c00 || (at[1] >= 0 && (le16(p + at[1]) & 0x7c00) == 0x7c00)) {
+			return false;
+		}
+	}
+	return true;
 }

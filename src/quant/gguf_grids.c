@@ -2,7 +2,7 @@
  * of whole bits (TQ1_0: five trits a byte; Q8_K: a float32 scale) → float32. */
 #include <string.h>
 
-#include "blocks.h"
+#include "gguf_blocks.h"
 #include "f16.h"
 #include "iq_tables.h"
 

@@ -10,8 +10,13 @@
 
 #define LOOM_CPU_ITEM_FLOATS 16384 /* of row work handed to a thread at once */
 
+#define LOOM_MAX_RUNS 4 /* of parts of one stored type in a quantized matrix */
+
 struct loom_cpu_weight {
-	struct loom_packed packed; /* MATRIX: packed.data */
+	/* MATRIX: a run of parts of one stored type each; their rows follow each other. Plain floats are always one. The first one's data
+	 * is the start of all. */
+	struct loom_packed packed[LOOM_MAX_RUNS];
+	int n_packed;
 	void *table;               /* TABLE: rows [n_row, n_col] of dtype */
 	float *vector;             /* VECTOR [n_row] */
 	size_t bytes;              /* of whichever is set */
@@ -29,7 +34,7 @@ struct loom_cpu_moe {
 	int32_t *row;                /* [n] row of each pair */
 	int32_t *pair;               /* [max_tok, n_used] pair of each row's choice */
 	int32_t *first;              /* [n_expert + 1] first pair of each expert */
-	struct loom_product *products; /* [n_expert] */
+	struct loom_product *products; /* [n_expert * LOOM_MAX_RUNS] */
 };
 
 struct loom_device_state {
@@ -61,6 +66,8 @@ struct loom_device_state {
 	struct loom_profile *profile; /* NULL: times are not wanted */
 };
 
+/* The products of a matrix's runs, all of x and y as in whole; out [LOOM_MAX_RUNS]. Their number. cpu_exec.c */
+size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out);
 /* Bytes of a weight as kept; 0 on overflow. cpu_load.c */
 size_t loom_cpu_weight_bytes(const struct loom_weight *w);
 enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct loom_store *store, const struct loom_load_opts *o,

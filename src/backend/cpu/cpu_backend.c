@@ -75,7 +75,7 @@ static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 	l->moe_row = take(l, tok, used, sizeof(int32_t));
 	l->moe_pair = take(l, tok, used, sizeof(int32_t));
 	l->moe_first = take(l, expert + 1, 1, sizeof(int32_t));
-	l->moe_products = take(l, expert, 1, sizeof(struct loom_product));
+	l->moe_products = take(l, expert, LOOM_MAX_RUNS, sizeof(struct loom_product));
 }
 
 static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)

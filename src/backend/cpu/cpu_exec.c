@@ -5,8 +5,10 @@
 
 #include "clock.h"
 #include "cpu.h"
-#include "f16.h"
+#include "dequant.h"
 #include "mem.h"
+
+#define EMBED_SPAN 256 /* floats of a table's row at once; every block size divides it */
 
 struct row_job {
 	struct loom_device_state *s;
@@ -31,31 +33,29 @@ static int64_t index_of(const struct loom_device_state *s, const struct loom_op 
 	}
 }
 
+/* Row `index` of a table, or of a matrix that is looked up too, as float32. Tables may be quantized: n is a multiple of their block. */
 static void embed_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
 	const struct loom_weight *w = &s->plan->weights[op->w];
 	const struct loom_cpu_weight *cw = &s->model->weights[op->w];
-	size_t n = (size_t)w->n_col, first = (size_t)index_of(s, op, row) * n;
-	float *out = loom_cpu_at(s, &op->out, row);
+	int64_t n = w->n_col, index = index_of(s, op, row), span = w->kind == LOOM_WEIGHT_MATRIX ? n : EMBED_SPAN;
+	float *out = loom_cpu_at(s, &op->out, row), tmp[EMBED_SPAN];
+	uint64_t first = 0;
 
-	if (!op->accumulate && op->scale == 1.0f && w->kind == LOOM_WEIGHT_MATRIX) {
-		loom_packed_row(&cw->packed, index_of(s, op, row), out);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		float v;
-		if (w->kind == LOOM_WEIGHT_MATRIX) {
-			size_t r = first / n, k = (r / LOOM_PANEL * n + i) * LOOM_PANEL + r % LOOM_PANEL;
-			v = w->dtype == LOOM_F32 ? ((const float *)cw->packed.data)[k]
-				: w->dtype == LOOM_F16 ? loom_f16_to_f32(((const uint16_t *)cw->packed.data)[k])
-						       : loom_bf16_to_f32(((const uint16_t *)cw->packed.data)[k]);
+	for (int64_t i = 0; i < n; i += span) {
+		int64_t m = n - i < span ? n - i : span;
+		const float *v = tmp;
+		if (w->kind == LOOM_WEIGHT_MATRIX) { /* the first of the embeddings, never added to others */
+			loom_packed_row(&cw->packed[0], index, out);
+			v = out;
 		} else {
-			v = w->dtype == LOOM_F32 ? ((const float *)cw->table)[first + i]
-				: w->dtype == LOOM_F16 ? loom_f16_to_f32(((const uint16_t *)cw->table)[first + i])
-						       : loom_bf16_to_f32(((const uint16_t *)cw->table)[first + i]);
+			(void)loom_dtype_bytes(w->dtype, (uint64_t)(index * n + i), &first);
+			loom_dequant(w->dtype, (const char *)cw->table + first, tmp, (size_t)m);
 		}
-		v *= op->scale;
-		out[i] = op->accumulate ? out[i] + v : v;
+		for (int64_t k = 0; k < m; k++) {
+			float x = v[k] * op->scale;
+			out[i + k] = op->accumulate ? out[i + k] + x : x;
+		}
 	}
 }
 
@@ -213,10 +213,28 @@ static enum loom_status check(const struct loom_device_state *s, const struct lo
 	return LOOM_OK;
 }
 
+size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out)
+{
+	int64_t row0 = 0;
+
+	for (int i = 0; i < w->n_packed; i++) {
+		out[i] = *whole;
+		out[i].w = &w->packed[i];
+		out[i].bias = whole->bias ? whole->bias + row0 : NULL;
+		out[i].y = whole->y + row0;
+		row0 += w->packed[i].n_row;
+	}
+	return (size_t)w->n_packed;
+}
+
 static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
 {
-	loom_matmul(s->pool, s->isa, &s->model->weights[op->w].packed, loom_cpu_at(s, &op->a, 0), (size_t)s->plan->slot_width[op->a.slot], n_row,
-		vector(s, op->bias), loom_cpu_at(s, &op->out, 0), (size_t)s->plan->slot_width[op->out.slot], s->matmul_scratch);
+	const struct loom_product whole = {.x = loom_cpu_at(s, &op->a, 0), .ldx = (size_t)s->plan->slot_width[op->a.slot],
+		.bias = vector(s, op->bias), .y = loom_cpu_at(s, &op->out, 0), .ldy = (size_t)s->plan->slot_width[op->out.slot], .m = n_row};
+	struct loom_product products[LOOM_MAX_RUNS];
+	size_t n = loom_cpu_products(&s->model->weights[op->w], &whole, products);
+
+	loom_matmul_many(s->pool, s->isa, products, n, s->matmul_scratch);
 }
 
 /* One op that computes. */

@@ -11,14 +11,74 @@
 
 #define PIECE_BYTES (4u << 20) /* read at once, as stored */
 
+static bool is_blocks(enum loom_dtype t)
+{
+	return loom_dtype_block(t) > 1;
+}
+
+/* Are the parts kept in their own types? Not when they make too many runs: then all are widened. */
+static bool as_stored(const struct loom_weight *w)
+{
+	int runs = 1;
+
+	for (int k = 1; k < w->n_part; k++) {
+		runs += w->part[k].tensor->dtype != w->part[k - 1].tensor->dtype;
+	}
+	return is_blocks(w->dtype) && w->n_part > 0 && runs <= LOOM_MAX_RUNS;
+}
+
+static enum loom_dtype part_type(const struct loom_weight *w, int k)
+{
+	enum loom_dtype t = is_blocks(w->dtype) ? LOOM_F32 : w->dtype, stored;
+
+	if (as_stored(w)) {
+		stored = w->part[k].tensor->dtype;
+		t = is_blocks(stored) || stored == LOOM_F16 || stored == LOOM_BF16 ? stored : LOOM_F32;
+	}
+	return t;
+}
+
+/* Fills out with the runs of equal type among the parts, at with where each begins in the weight's memory; their number, 0 on overflow. */
+static int lay_out(const struct loom_weight *w, struct loom_packed out[LOOM_MAX_RUNS], size_t at[LOOM_MAX_RUNS], size_t *bytes)
+{
+	bool split = as_stored(w);
+	int n = 0;
+
+	*bytes = 0;
+	for (int k = 0; k < (split ? w->n_part : 1); k++) {
+		enum loom_dtype t = part_type(w, k);
+		int64_t rows = split ? w->part[k].n_row : w->n_row;
+		if (n > 0 && out[n - 1].dtype == t) {
+			out[n - 1].n_row += rows;
+		} else {
+			out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col};
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		size_t size;
+		if (is_blocks(out[i].dtype)) {
+			size = loom_packq_of_blocks(&out[i].q, out[i].dtype, out[i].n_row, out[i].n_col) ? out[i].q.bytes : 0;
+		} else {
+			size = loom_packed_bytes(out[i].dtype, out[i].n_row, out[i].n_col);
+		}
+		at[i] = *bytes;
+		if (size == 0 || !loom_add(size, 63, &size) || !loom_add(*bytes, size / 64 * 64, bytes)) {
+			return 0;
+		}
+	}
+	return n;
+}
+
 size_t loom_cpu_weight_bytes(const struct loom_weight *w)
 {
-	size_t size = w->dtype == LOOM_F32 ? 4 : 2, n;
+	struct loom_packed packed[LOOM_MAX_RUNS];
+	uint64_t bytes;
+	size_t n, at[LOOM_MAX_RUNS];
 
 	if (w->kind == LOOM_WEIGHT_MATRIX) {
-		return loom_packed_bytes(w->dtype, w->n_row, w->n_col);
+		return lay_out(w, packed, at, &n) ? n : 0;
 	}
-	return loom_mul((size_t)w->n_row, (size_t)w->n_col, &n) && loom_mul(n, size, &n) ? n : 0;
+	return loom_mul((size_t)w->n_row, (size_t)w->n_col, &n) && loom_dtype_bytes(w->dtype, n, &bytes) && bytes <= SIZE_MAX ? (size_t)bytes : 0;
 }
 
 /* Some rows of one stored tensor. */
@@ -70,15 +130,15 @@ static uint64_t row_bytes(const struct loom_weight *w, const struct loom_weight_
 	return bytes;
 }
 
-static void convert(enum loom_dtype from, enum loom_dtype to, const void *src, float *wide, void *dst, size_t n)
+/* n elements as they are kept: src itself when that is how they are stored, else dst. */
+static const void *convert(enum loom_dtype from, enum loom_dtype to, const void *src, float *wide, void *dst, size_t n)
 {
 	if (from == to) {
-		memcpy(dst, src, n * (to == LOOM_F32 ? 4 : 2));
-		return;
+		return src;
 	}
 	if (to == LOOM_F32) {
 		loom_dequant(from, src, dst, n);
-		return;
+		return dst;
 	}
 	loom_dequant(from, src, wide, n);
 	if (to == LOOM_F16) {
@@ -86,6 +146,7 @@ static void convert(enum loom_dtype from, enum loom_dtype to, const void *src, f
 	} else {
 		loom_f32_to_bf16_n(wide, dst, n);
 	}
+	return dst;
 }
 
 /* GGUF's row of an interleaved-rope head → the row of the half-split order. */
@@ -96,17 +157,34 @@ static int64_t half_split(int64_t row, int64_t d)
 	return row - in_head + in_head / 2 + (d / 2) * (in_head % 2);
 }
 
-static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct loom_weight_part *p, const struct piece *x,
-	const void *rows)
+/* Rows into a matrix, from output row `row` on. */
+static void place_rows(const struct loom_cpu_weight *cw, int64_t row, int64_t n, const void *rows)
 {
-	size_t size = w->dtype == LOOM_F32 ? 4 : 2, stride = (size_t)w->n_col * size;
+	const struct loom_packed *p = cw->packed;
 
+	while (row >= p->n_row) {
+		row -= p->n_row;
+		p++;
+	}
+	if (p->q.codes != LOOM_CODES_NONE) {
+		loom_packq_put_blocks(p, row, n, rows);
+	} else {
+		loom_pack_rows(p, row, n, rows);
+	}
+}
+
+static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct loom_weight_part *p, const struct piece *x,
+	enum loom_dtype t, const void *rows)
+{
+	uint64_t stride = 0;
+
+	(void)loom_dtype_bytes(t, (uint64_t)w->n_col, &stride); /* a vector's row is one element */
 	if (p->transposed) {
-		loom_pack_columns(&cw->packed, x->dst0, p->n_row, x->row0, x->n_row, rows);
+		loom_pack_columns(&cw->packed[0], x->dst0, p->n_row, x->row0, x->n_row, rows);
 		return;
 	}
 	if (w->kind == LOOM_WEIGHT_MATRIX && p->rope_unpermute == 0) {
-		loom_pack_rows(&cw->packed, x->dst0 + x->row0, x->n_row, rows);
+		place_rows(cw, x->dst0 + x->row0, x->n_row, rows);
 		return;
 	}
 	for (int64_t r = 0; r < x->n_row; r++) {
@@ -117,7 +195,7 @@ static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const
 		}
 		row += x->dst0;
 		if (w->kind == LOOM_WEIGHT_MATRIX) {
-			loom_pack_rows(&cw->packed, row, 1, src);
+			place_rows(cw, row, 1, src);
 		} else if (w->kind == LOOM_WEIGHT_TABLE) {
 			memcpy((char *)cw->table + (size_t)row * stride, src, stride);
 		} else {
@@ -136,6 +214,8 @@ static void load_piece(void *ctx, size_t item, int thread)
 	char *raw = l->raw + (size_t)thread * l->raw_cap, *narrow = l->narrow + (size_t)thread * l->wide_cap * 4;
 	float *wide = l->wide + (size_t)thread * l->wide_cap;
 	uint64_t bytes = row_bytes(w, p, x->n_row), off = row_bytes(w, p, tensor_row(p, x->row0));
+	enum loom_dtype kept;
+	const void *rows;
 	uint64_t done;
 
 	if (atomic_load_explicit(&l->failed, memory_order_relaxed)) {
@@ -145,8 +225,14 @@ static void load_piece(void *ctx, size_t item, int thread)
 		atomic_store(&l->failed, true);
 		return;
 	}
-	convert(p->tensor->dtype, w->dtype, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
-	place(&l->model->weights[x->weight], w, p, x, narrow);
+	if (is_blocks(p->tensor->dtype) && !loom_blocks_finite(p->tensor->dtype, raw, (size_t)(stored_columns(w, p) * x->n_row))) {
+		loom_err_set(&l->errs[thread], LOOM_E_MODEL, "tensor %s: a block's scale is not a finite number", p->tensor->name);
+		atomic_store(&l->failed, true);
+		return;
+	}
+	kept = w->kind == LOOM_WEIGHT_MATRIX ? part_type(w, x->part) : w->dtype;
+	rows = convert(p->tensor->dtype, kept, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
+	place(&l->model->weights[x->weight], w, p, x, kept, rows);
 	done = atomic_fetch_add(&l->done, bytes) + bytes;
 	if (thread == 0 && l->opts->progress) {
 		l->opts->progress(l->opts->progress_ctx, done, l->total);
@@ -171,7 +257,7 @@ static enum loom_status check_types(const struct loom_plan *plan, struct loom_er
 			size_t block = loom_dtype_block(t->dtype);
 			if (!loom_dequant_supported(t->dtype)) {
 				return loom_err_set(err, LOOM_E_MODEL, "tensor %s is %s, which is not supported (float32, float16, bfloat16, "
-					"float64, q4_0, q4_1, q5_0, q5_1 and q8_0 are)", t->name, loom_dtype_name(t->dtype));
+					"float64 and GGUF's block types are)", t->name, loom_dtype_name(t->dtype));
 			}
 			if (block > 1 && stored_columns(w, &w->part[k]) % (int64_t)block != 0) {
 				return loom_err_set(err, LOOM_E_MODEL, "tensor %s: rows of %lld are not whole blocks of %zu", t->name,
@@ -235,7 +321,11 @@ static enum loom_status allocate(struct loom_device_model *m, struct loom_err *e
 			memcpy(p, w->constant, bytes);
 		}
 		if (w->kind == LOOM_WEIGHT_MATRIX) {
-			cw->packed = (struct loom_packed){w->dtype, w->n_row, w->n_col, p};
+			size_t at[LOOM_MAX_RUNS];
+			cw->n_packed = lay_out(w, cw->packed, at, &bytes);
+			for (int k = 0; k < cw->n_packed; k++) {
+				cw->packed[k].data = (char *)p + at[k];
+			}
 		} else if (w->kind == LOOM_WEIGHT_TABLE) {
 			cw->table = p;
 		} else {
@@ -311,7 +401,7 @@ void loom_cpu_model_free(struct loom_device_model *m)
 	}
 	for (int32_t i = 0; i < m->plan->n_weight; i++) {
 		struct loom_cpu_weight *w = &m->weights[i];
-		void *p = w->packed.data ? w->packed.data : w->table ? w->table : w->vector;
+		void *p = w->n_packed ? w->packed[0].data : w->table ? w->table : w->vector;
 		if (p) {
 			loom_pages_free(p, w->bytes);
 		}

@@ -230,8 +230,9 @@ static void products(struct loom_device_state *s, const struct loom_op *op, int3
 		size_t first = (size_t)s->moe.first[e];
 		int64_t m = s->moe.first[e + 1] - s->moe.first[e];
 		if (m > 0) {
-			s->moe.products[n++] = (struct loom_product){.w = &s->model->weights[w + e].packed, .x = x + first * ldx, .y = y + first * ldy,
-				.bias = bias < 0 ? NULL : s->model->weights[bias + e].vector, .ldx = ldx, .ldy = ldy, .m = m};
+			const struct loom_product whole = {.x = x + first * ldx, .y = y + first * ldy, .ldx = ldx, .ldy = ldy, .m = m,
+				.bias = bias < 0 ? NULL : s->model->weights[bias + e].vector};
+			n += loom_cpu_products(&s->model->weights[w + e], &whole, s->moe.products + n);
 		}
 	}
 	loom_matmul_many(s->pool, s->isa, s->moe.products, n, s->matmul_scratch);

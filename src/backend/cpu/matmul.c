@@ -72,6 +72,11 @@ void loom_pack_columns(const struct loom_packed *p, int64_t row0, int64_t n_row,
 void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst)
 {
 	size_t k_n = (size_t)p->n_col, at = (size_t)(row / LOOM_PANEL) * LOOM_PANEL * k_n + (size_t)(row % LOOM_PANEL);
+
+	if (p->q.codes != LOOM_CODES_NONE) {
+		loom_packq_row(p, row, dst);
+		return;
+	}
 	const float *f = (const float *)p->data + (p->dtype == LOOM_F32 ? at : 0);
 	const uint16_t *h = (const uint16_t *)p->data + (p->dtype == LOOM_F32 ? 0 : at);
 
@@ -83,6 +88,7 @@ void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst)
 
 struct job {
 	const struct loom_matmul_kernels *kern;
+	const struct loom_packq_kernels *quant;
 	const struct loom_product *products; /* [n] by item0 */
 	size_t n;
 	float *scratch;
@@ -125,6 +131,20 @@ static const struct loom_product *product_of(const struct job *j, size_t item)
 	return &j->products[lo];
 }
 
+/* One row of x and a panel of quantized weights, widened in registers. */
+static void quantized_row(const struct loom_packq_kernels *quant, const struct loom_packed *w, int64_t panel, const float *x, float *y,
+	int64_t width)
+{
+	float tmp[LOOM_PANEL], *out = width == LOOM_PANEL ? y : tmp;
+
+	for (int64_t k0 = 0; k0 < w->n_col; k0 += LOOM_KBLOCK) {
+		quant->dot(w, panel, k0, w->n_col - k0 < LOOM_KBLOCK ? w->n_col - k0 : LOOM_KBLOCK, x + k0, out, k0 == 0);
+	}
+	if (out == tmp) {
+		memcpy(y, tmp, (size_t)width * sizeof(float));
+	}
+}
+
 /* One panel of outputs for one block of rows. */
 static void run_item(void *ctx, size_t item, int thread)
 {
@@ -136,13 +156,20 @@ static void run_item(void *ctx, size_t item, int thread)
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
 	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
 	float *wide = j->scratch ? j->scratch + (size_t)thread * loom_matmul_scratch() : NULL;
-	bool widen = w->dtype != LOOM_F32 && wide && rows > j->kern->max_rows;
-	const loom_tile_fn *tiles = tiles_of(j->kern, widen ? LOOM_F32 : w->dtype);
+	bool quant = w->q.codes != LOOM_CODES_NONE, direct = quant && rows == 1 && w->q.codes != LOOM_CODES_RAW;
+	bool widen = !quant && w->dtype != LOOM_F32 && wide && rows > j->kern->max_rows;
+	const loom_tile_fn *tiles = tiles_of(j->kern, widen || quant ? LOOM_F32 : w->dtype);
 
-	for (int64_t k0 = 0; k0 < w->n_col; k0 += LOOM_KBLOCK) {
+	if (direct) {
+		quantized_row(j->quant, w, panel, p->x + (size_t)row0 * p->ldx, y, width);
+	}
+	for (int64_t k0 = 0; k0 < w->n_col && !direct; k0 += LOOM_KBLOCK) {
 		int64_t kn = w->n_col - k0 < LOOM_KBLOCK ? w->n_col - k0 : LOOM_KBLOCK;
 		const char *block = (const char *)w->data + ((size_t)panel * (size_t)w->n_col + (size_t)k0) * LOOM_PANEL * elem_size(w->dtype);
-		if (widen) {
+		if (quant) {
+			j->quant->widen(w, panel, k0, kn, wide);
+			block = (const char *)wide;
+		} else if (widen) {
 			(w->dtype == LOOM_F16 ? j->kern->widen_f16 : j->kern->widen_bf16)((const uint16_t *)(const void *)block, wide,
 				(size_t)kn * LOOM_PANEL);
 			block = (const char *)wide;
@@ -174,7 +201,7 @@ size_t loom_matmul_scratch(void)
 
 void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_product *products, size_t n, float *scratch)
 {
-	struct job j = {.kern = loom_matmul_kernels_for(isa), .products = products, .n = n, .scratch = scratch};
+	struct job j = {.kern = loom_matmul_kernels_for(isa), .quant = loom_packq_kernels_for(isa), .products = products, .n = n, .scratch = scratch};
 	int64_t threads = pool ? loom_pool_size(pool) : 1, all_panels = 0;
 	size_t items = 0;
 

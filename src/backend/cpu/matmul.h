@@ -3,7 +3,8 @@
  * (first block's sum, then + each next); then + bias. So an element does not depend on M, threads, or the ISA.
  *
  * Packed layout: panels of LOOM_PANEL output rows of W; panel p holds for each k the LOOM_PANEL values W[48p+j][k], in
- * W's stored float type (float32, float16, bfloat16; widened exactly in registers). The last panel is padded with zeros. */
+ * W's stored float type (float32, float16, bfloat16; widened exactly in registers). The last panel is padded with zeros. Matrices of
+ * quantized weights are packed as packq.h says; their products follow the same order on the numbers that the format defines. */
 #ifndef LOOM_MATMUL_H
 #define LOOM_MATMUL_H
 
@@ -12,15 +13,17 @@
 
 #include "cpu_isa.h"
 #include "dtype.h"
+#include "packq.h"
 #include "threads.h"
 
 #define LOOM_PANEL 48
 #define LOOM_KBLOCK 256
 
 struct loom_packed {
-	enum loom_dtype dtype; /* LOOM_F32, LOOM_F16, LOOM_BF16 */
+	enum loom_dtype dtype; /* LOOM_F32, LOOM_F16, LOOM_BF16; a block type or LOOM_DTYPE_UNKNOWN (codes) when q says how */
 	int64_t n_row, n_col;  /* N outputs, K inputs */
-	void *data;            /* 64-byte aligned, loom_packed_bytes long; owned by the caller */
+	void *data;            /* 64-byte aligned, loom_packed_bytes (or q.bytes) long; owned by the caller */
+	struct loom_packq q;   /* q.codes is LOOM_CODES_NONE for plain floats */
 };
 
 /* Bytes of the packed form; 0 on overflow. */

@@ -1,4 +1,4 @@
-/* blocks.h: ggml's blocks of small codes, taken apart: codes, scales, and the rule that makes a float32 of them. The dequantizer
+/* gguf_blocks.h: ggml's blocks of small codes, taken apart: codes, scales, and the rule that makes a float32 of them. The dequantizer
  * and the CPU backend's packed layouts both start from here, so that there is one reading of each format.
  *
  * Element i of a block, g = i / form.group, v = form.table ? form.table[code] : code - form.offset (8 bits: the code as int8):
@@ -8,8 +8,8 @@
  *   LOOM_SCALE_SUBM  v * (f16(d) * scale[g]) - f16(m) * min[g]
  *   LOOM_SCALE_E8    v * 2^(d - 128)
  * Every product of finite scales is exact in float32, so only the sum rounds. */
-#ifndef LOOM_QUANT_BLOCKS_H
-#define LOOM_QUANT_BLOCKS_H
+#ifndef LOOM_GGUF_BLOCKS_H
+#define LOOM_GGUF_BLOCKS_H
 
 #include <stdint.h>
 

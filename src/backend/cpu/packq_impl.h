@@ -1,0 +1,216 @@
+/* packq_impl.h: packed codes → float32 weights, to memory (widen) or straight into a product with one row (dot). Written once over
+ * vec16.h; packq_ref.c, packq_avx2.c and packq_avx512.c include it. Lanes are output rows, so every ISA gives the same bits. */
+#include "matmul.h"
+#include "packq.h"
+#include "packq_vec.h"
+
+#define VECS (LOOM_PANEL / 16)
+
+/* Scales of a panel's 48 rows at one k. */
+struct scales {
+	float a[LOOM_PANEL], b[LOOM_PANEL];
+};
+
+VEC_INLINE vec16 scale_load(const struct loom_packq *q, const char *at, int64_t index)
+{
+	switch (q->scale) {
+	case LOOM_F16: return vec_of_f16((const uint16_t *)(const void *)at + index);
+	case LOOM_BF16: return vec_of_bf16((const uint16_t *)(const void *)at + index);
+	case LOOM_F8_E8M0: return vec_of_e8((const uint8_t *)at + index, loom_e8_scale);
+	default: return vec_load((const float *)(const void *)at + index);
+	}
+}
+
+static void scales_at(const struct loom_packed *p, int64_t panel, int64_t k, struct scales *s)
+{
+	const struct loom_packq *q = &p->q;
+	const char *data = p->data;
+	int64_t g = q->g_idx ? q->g_idx[k] : k / q->group, n_super = (p->n_col + 255) / 256;
+	int64_t group = (panel * q->n_group + g) * LOOM_PANEL, super = (panel * n_super + k / 256) * LOOM_PANEL;
+
+	for (int64_t v = 0; v < LOOM_PANEL; v += 16) {
+		vec16 a = scale_load(q, data + q->a_at, (q->sub ? super : group) + v);
+		const uint8_t *sub = (const uint8_t *)data + q->sub_at + group + v;
+		if (q->nibbles) {
+			a = vec_mul(a, word_float(word_and(word_of_u8(sub), 15)));
+		} else if (q->sub) {
+			a = vec_mul(a, vec_of_i8((const int8_t *)sub));
+		}
+		vec_store(s->a + v, a);
+		if (q->submin) {
+			vec16 m = vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + super + v);
+			word16 min = q->nibbles ? word_right(word_of_u8(sub), 4) : word_of_u8((const uint8_t *)data + q->min_at + group + v);
+			vec_store(s->b + v, vec_mul(vec_mul(m, word_float(min)), vec_set1(-1.0f)));
+		} else if (q->combine == LOOM_COMBINE_ADD) {
+			vec_store(s->b + v, vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + group + v));
+		} else if (q->combine == LOOM_COMBINE_ZERO) {
+			vec_store(s->b + v, vec_of_i8((const int8_t *)data + q->b_at + group + v));
+		}
+	}
+}
+
+/* The value of code i (0..7) of octet o of a chunk, 16 rows at a time. */
+VEC_INLINE vec16 code_value(enum loom_codes codes, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i, int64_t v)
+{
+	int at4 = 8 * (i % 4) + 4 * (i / 4), at2 = 8 * (i % 4) + 2 * (int)(o % 2 * 2 + i / 4), at1 = 8 * (i % 4) + (int)(2 * o + i / 4);
+	const uint32_t *four = chunk + o * LOOM_PANEL + v, *second = chunk + 4 * LOOM_PANEL + v;
+
+	switch (codes) {
+	case LOOM_CODES_2:
+		return word_lookup(word_right(word_load(chunk + o / 2 * LOOM_PANEL + v), at2), q->table);
+	case LOOM_CODES_3: {
+		word16 low = word_right(word_load(chunk + o / 2 * LOOM_PANEL + v), at2), high = word_load(chunk + 2 * LOOM_PANEL + v);
+		high = at1 >= 2 ? word_right(high, at1 - 2) : word_left(high, 2 - at1);
+		return word_lookup(word_merge(low, high, 3), q->table);
+	}
+	case LOOM_CODES_4:
+		return word_lookup(word_right(word_load(four), at4), q->table);
+	case LOOM_CODES_5: {
+		word16 high = word_load(second);
+		high = at1 >= 4 ? word_right(high, at1 - 4) : word_left(high, 4 - at1);
+		word16 both = word_merge(word_right(word_load(four), at4), high, 15);
+		return vec_sub(word_float(word_and(both, 31)), vec_set1((float)q->offset));
+	}
+	case LOOM_CODES_6: {
+		word16 high = word_load(second + o / 2 * LOOM_PANEL);
+		high = at2 >= 4 ? word_right(high, at2 - 4) : word_left(high, 4 - at2);
+		word16 both = word_merge(word_right(word_load(four), at4), high, 15);
+		return vec_sub(word_float(word_and(both, 63)), vec_set1((float)q->offset));
+	}
+	case LOOM_CODES_8: {
+		word16 w = word_load(chunk + (2 * o + i / 4) * LOOM_PANEL + v);
+		return word_float(word_right_signed(word_left(w, 24 - 8 * (i % 4)), 24));
+	}
+	default: { /* FP8: sign, four bits of exponent and three of mantissa, as a float32 that is 2^-120 too small */
+		word16 w = word_right(word_load(chunk + (2 * o + i / 4) * LOOM_PANEL + v), 8 * (i % 4));
+		word16 bits = word_merge(word_left(w, 20), word_left(w, 24), 0x07f00000);
+		return vec_mul(word_bits(word_and(bits, 0x87f00000)), vec_set1(0x1p120f));
+	}
+	}
+}
+
+VEC_INLINE vec16 combined(enum loom_combine c, vec16 v, vec16 a, vec16 b, float factor)
+{
+	switch (c) {
+	case LOOM_COMBINE_MUL: return vec_mul(v, a);
+	case LOOM_COMBINE_ADD: return vec_fma(v, a, b);
+	case LOOM_COMBINE_ZERO: return vec_mul(vec_sub(v, b), a);
+	default: return vec_mul(vec_mul(v, a), vec_set1(factor));
+	}
+}
+
+/* Codes i0 <= i < n of an octet: store: to dst [8, 48]; else times x[i] onto acc. */
+VEC_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i0, int n,
+	const struct scales *s, float *dst, const float *x, vec16 *acc)
+{
+	for (int64_t v = 0; v < VECS; v++) {
+		vec16 a = vec_load(s->a + 16 * v), b = c == LOOM_COMBINE_ADD || c == LOOM_COMBINE_ZERO ? vec_load(s->b + 16 * v) : a;
+		for (int i = i0; i < n; i++) {
+			vec16 w = combined(c, code_value(codes, q, chunk, o, i, 16 * v), a, b, q->factor);
+			if (store) {
+				vec_store(dst + i * LOOM_PANEL + 16 * v, w);
+			} else {
+				acc[v] = vec_fma(vec_set1(x[i]), w, acc[v]);
+			}
+		}
+	}
+}
+
+/* k0 .. k0+kn-1 of a panel. */
+VEC_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bool per_k, const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn,
+	float *dst, const float *x, vec16 *acc)
+{
+	const struct loom_packq *q = &p->q;
+	int64_t n_chunk = (p->n_col + LOOM_CHUNK - 1) / LOOM_CHUNK;
+	const char *base = (const char *)p->data + (size_t)(panel * n_chunk) * q->chunk_bytes;
+	struct scales s;
+
+	for (int64_t at = 0; at < kn; at += 8) {
+		int64_t k = k0 + at, left = kn - at < 8 ? kn - at : 8;
+		const uint32_t *chunk = (const uint32_t *)(const void *)(base + (size_t)(k / LOOM_CHUNK) * q->chunk_bytes);
+		float *to = store ? dst + at * LOOM_PANEL : dst;
+		const float *from = store ? x : x + at;
+		if (!per_k && left == 8) {
+			if (at == 0 || k % q->group == 0) {
+				scales_at(p, panel, k, &s);
+			}
+			octet(store, codes, c, q, chunk, k / 8 % 4, 0, 8, &s, to, from, acc);
+			continue;
+		}
+		for (int i = 0; i < left; i++) {
+			scales_at(p, panel, k + i, &s);
+			octet(store, codes, c, q, chunk, k / 8 % 4, i, i + 1, &s, to, from, acc);
+		}
+	}
+}
+
+/* The kinds that formats use, each with its own loop. */
+#define KINDS(X) \
+	X(2, MUL) X(2, ADD) X(2, ZERO) X(3, MUL) X(3, ZERO) X(4, MUL) X(4, ADD) X(4, ZERO) X(5, MUL) X(5, ADD) X(6, MUL) X(8, MUL) X(8, ZERO) \
+	X(8, TWO) X(FP8, MUL)
+
+#define ONE_KIND(bits, how) \
+	static void widen_##bits##_##how(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn, float *dst) \
+	{ \
+		run(true, LOOM_CODES_##bits, LOOM_COMBINE_##how, false, p, panel, k0, kn, dst, NULL, NULL); \
+	} \
+	static void dot_##bits##_##how(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn, const float *x, vec16 *acc) \
+	{ \
+		vec16 sum[VECS]; \
+		for (int v = 0; v < VECS; v++) { \
+			sum[v] = vec_zero(); \
+		} \
+		run(false, LOOM_CODES_##bits, LOOM_COMBINE_##how, false, p, panel, k0, kn, NULL, x, sum); \
+		for (int v = 0; v < VECS; v++) { \
+			acc[v] = sum[v]; \
+		} \
+	}
+KINDS(ONE_KIND)
+
+#define KIND_ID(codes, combine) ((int)(codes)*8 + (int)(combine))
+
+static void widen(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn, float *dst)
+{
+	const struct loom_packq *q = &p->q;
+
+	if (q->codes == LOOM_CODES_RAW) {
+		loom_packq_widen_raw(p, panel, k0, kn, dst);
+	} else if (q->per_k) {
+		run(true, q->codes, q->combine, true, p, panel, k0, kn, dst, NULL, NULL);
+	} else {
+		switch (KIND_ID(q->codes, q->combine)) {
+#define CASE(bits, how) \
+		case KIND_ID(LOOM_CODES_##bits, LOOM_COMBINE_##how): \
+			widen_##bits##_##how(p, panel, k0, kn, dst); \
+			break;
+		KINDS(CASE)
+#undef CASE
+		default:
+			break;
+		}
+	}
+}
+
+static void dot(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn, const float *x, float *y, bool first)
+{
+	const struct loom_packq *q = &p->q;
+	vec16 acc[VECS];
+
+	switch (q->per_k ? 0 : KIND_ID(q->codes, q->combine)) {
+#define CASE(bits, how) \
+	case KIND_ID(LOOM_CODES_##bits, LOOM_COMBINE_##how): \
+		dot_##bits##_##how(p, panel, k0, kn, x, acc); \
+		break;
+	KINDS(CASE)
+#undef CASE
+	default:
+		for (int v = 0; v < VECS; v++) {
+			acc[v] = vec_zero();
+		}
+		run(false, q->codes, q->combine, true, p, panel, k0, kn, NULL, x, acc);
+		break;
+	}
+	for (int v = 0; v < VECS; v++) {
+		vec_store(y + 16 * v, first ? acc[v] : vec_add(vec_load(y + 16 * v), acc[v]));
+	}
+}

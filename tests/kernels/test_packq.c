@@ -1,0 +1,263 @@
+/* test_packq.c: packed quantized matrices: every block type, kind of codes, instruction set, thread count and number of rows gives the
+ * bits of the dequantized float32 matrix; rows come back as they went in. --bench: speed with one row and with many. */
+#include "check.h"
+
+#include <math.h>
+
+#include "dequant.h"
+#include "f16.h"
+#include "matmul.h"
+#include "mem.h"
+
+static const enum loom_dtype types[] = {LOOM_Q4_0, LOOM_Q4_1, LOOM_Q5_0, LOOM_Q5_1, LOOM_Q8_0, LOOM_Q2_K, LOOM_Q3_K, LOOM_Q4_K, LOOM_Q5_K,
+	LOOM_Q6_K, LOOM_Q8_K, LOOM_IQ1_S, LOOM_IQ1_M, LOOM_IQ2_XXS, LOOM_IQ2_XS, LOOM_IQ2_S, LOOM_IQ3_XXS, LOOM_IQ3_S, LOOM_IQ4_NL, LOOM_IQ4_XS,
+	LOOM_TQ1_0, LOOM_TQ2_0, LOOM_MXFP4};
+
+struct matrix {
+	struct loom_packed q, f; /* quantized; the same numbers in float32 */
+	float *plain;            /* [n, k] */
+	int32_t *g_idx;
+};
+
+/* Random blocks with scales near one. */
+static unsigned char *random_blocks(enum loom_dtype t, size_t blocks, uint64_t *seed)
+{
+	static const int d_at[LOOM_N_DTYPE][2] = {[LOOM_Q2_K] = {80, 82}, [LOOM_Q3_K] = {108}, [LOOM_Q6_K] = {208}, [LOOM_TQ1_0] = {52},
+		[LOOM_TQ2_0] = {64}, [LOOM_Q4_1] = {0, 2}, [LOOM_Q5_1] = {0, 2}, [LOOM_Q4_K] = {0, 2}, [LOOM_Q5_K] = {0, 2}};
+	size_t bytes = loom_dtype_block_bytes(t);
+	unsigned char *b = malloc(blocks * bytes);
+
+	assert_non_null(b);
+	for (size_t i = 0; i < blocks * bytes; i++) {
+		b[i] = (unsigned char)check_random(seed);
+	}
+	for (size_t i = 0; i < blocks; i++) {
+		uint16_t d = loom_f32_to_f16(check_float(seed) * 0.1f), m = loom_f32_to_f16(check_float(seed));
+		float whole = 0.1f;
+		if (t == LOOM_MXFP4) {
+			b[i * bytes] = (unsigned char)(120 + check_random(seed) % 16);
+		} else if (t == LOOM_Q8_K) {
+			memcpy(b + i * bytes, &whole, 4);
+		} else if (t == LOOM_IQ1_M) {
+			b[i * bytes + 55] &= 0x3f;
+		} else {
+			memcpy(b + i * bytes + d_at[t][0], &d, 2);
+			if (d_at[t][1]) {
+				memcpy(b + i * bytes + d_at[t][1], &m, 2);
+			}
+		}
+	}
+	return b;
+}
+
+static void open_plain(struct matrix *x, int64_t n, int64_t k)
+{
+	x->plain = calloc((size_t)(n * k), sizeof(float));
+	x->f = (struct loom_packed){.dtype = LOOM_F32, .n_row = n, .n_col = k, .data = loom_pages_alloc(loom_packed_bytes(LOOM_F32, n, k))};
+	assert_true(x->plain && x->f.data);
+}
+
+static void open_blocks(struct matrix *x, enum loom_dtype t, int64_t n, int64_t k)
+{
+	size_t row = (size_t)k / loom_dtype_block(t) * loom_dtype_block_bytes(t);
+	uint64_t seed = (uint64_t)(n * 31 + k) + t;
+	unsigned char *b = random_blocks(t, (size_t)(n * k) / loom_dtype_block(t), &seed);
+
+	*x = (struct matrix){.q = {.dtype = t, .n_row = n, .n_col = k}};
+	open_plain(x, n, k);
+	assert_true(loom_blocks_finite(t, b, (size_t)(n * k)));
+	assert_true(loom_packq_of_blocks(&x->q.q, t, n, k));
+	x->q.data = loom_pages_alloc(x->q.q.bytes);
+	assert_non_null(x->q.data);
+	loom_packq_put_blocks(&x->q, 0, n / 2, b);
+	loom_packq_put_blocks(&x->q, n / 2, n - n / 2, b + (size_t)(n / 2) * row);
+	loom_dequant(t, b, x->plain, (size_t)(n * k));
+	loom_pack_rows(&x->f, 0, n, x->plain);
+	free(b);
+}
+
+/* Codes with scales of their own: what GPTQ, AWQ, bitsandbytes and FP8 files become. */
+static void open_codes(struct matrix *x, int bits, bool fp8, enum loom_combine combine, enum loom_dtype scale, int64_t group, bool shuffled,
+	int64_t n, int64_t k)
+{
+	int64_t groups = (k + group - 1) / group;
+	uint64_t seed = (uint64_t)(n * 7 + k + bits);
+	uint8_t *codes = calloc((size_t)k + 64, 1);
+	float *a = calloc((size_t)groups, sizeof(float)), *b = calloc((size_t)groups, sizeof(float));
+
+	*x = (struct matrix){.q = {.n_row = n, .n_col = k}, .g_idx = calloc((size_t)k, sizeof(int32_t))};
+	open_plain(x, n, k);
+	assert_true(codes && a && b && x->g_idx);
+	for (int64_t i = 0; i < k; i++) {
+		x->g_idx[i] = (int32_t)(shuffled ? check_random(&seed) % (uint32_t)groups : i / group);
+	}
+	assert_true(loom_packq_of_codes(&x->q.q, bits, fp8, combine, scale, group, shuffled ? x->g_idx : NULL, groups, NULL, n, k));
+	x->q.q.factor = 0x1.020408p-7f;
+	x->q.data = loom_pages_alloc(x->q.q.bytes);
+	assert_non_null(x->q.data);
+	for (int64_t r = 0; r < n; r++) {
+		for (int64_t g = 0; g < groups; g++) {
+			uint16_t h = loom_f32_to_bf16(check_float(&seed));
+			a[g] = scale == LOOM_F32 ? check_float(&seed) : scale == LOOM_BF16 ? loom_bf16_to_f32(h) : loom_f16_to_f32(loom_f32_to_f16(check_float(&seed)));
+			b[g] = (float)((int)(check_random(&seed) % 16) - (bits == 8 ? 8 : 0));
+		}
+		for (int64_t i = 0; i < k; i++) {
+			codes[i] = (uint8_t)(check_random(&seed) & ((1u << bits) - 1));
+			if (fp8 && (codes[i] & 127) == 127) {
+				codes[i] = 0;
+			}
+			float v = fp8 ? ldexpf((float)((codes[i] & 7) | (codes[i] & 0x78 ? 8 : 0)), ((codes[i] >> 3 & 15) ? (codes[i] >> 3 & 15) : 1) - 10) *
+				(codes[i] & 128 ? -1.0f : 1.0f) : bits == 8 ? (float)(int8_t)codes[i] : (float)codes[i];
+			float s = a[x->g_idx[i]], z = b[x->g_idx[i]];
+			x->plain[r * k + i] = combine == LOOM_COMBINE_ZERO ? (v - z) * s : combine == LOOM_COMBINE_TWO ? v * s * 0x1.020408p-7f
+				: combine == LOOM_COMBINE_ADD ? v * s + z : v * s;
+		}
+		loom_packq_put_codes(&x->q, r, codes, a, b);
+	}
+	loom_pack_rows(&x->f, 0, n, x->plain);
+	free(codes);
+	free(a);
+	free(b);
+}
+
+static void close_matrix(struct matrix *x)
+{
+	loom_pages_free(x->q.data, x->q.q.bytes);
+	loom_pages_free(x->f.data, loom_packed_bytes(LOOM_F32, x->f.n_row, x->f.n_col));
+	free(x->plain);
+	free(x->g_idx);
+}
+
+static void check_products(const struct matrix *w, const char *name)
+{
+	static const int64_t rows[] = {1, 2, 9};
+	int64_t n = w->q.n_row, k = w->q.n_col;
+	float *x = malloc((size_t)(9 * k) * sizeof(float)), *scratch = loom_pages_alloc(2 * loom_matmul_scratch() * sizeof(float));
+	float *row = malloc((size_t)k * sizeof(float));
+
+	assert_true(x && scratch && row);
+	check_fill(x, (size_t)(9 * k), (uint64_t)k);
+	for (int64_t r = 0; r < n; r += 7) {
+		loom_packed_row(&w->q, r, row);
+		if (memcmp(row, w->plain + r * k, (size_t)k * sizeof(float)) != 0) {
+			fail_msg("%s: row %lld does not come back", name, (long long)r);
+		}
+	}
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		struct loom_pool *pool = loom_pool_new(2);
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			size_t count = (size_t)(rows[i] * n);
+			float *y = check_guarded(count), *want = check_guarded(count);
+			loom_matmul(pool, (enum loom_isa)isa, &w->q, x, (size_t)k, rows[i], NULL, y, (size_t)n, scratch);
+			loom_matmul(NULL, loom_isa_best(), &w->f, x, (size_t)k, rows[i], NULL, want, (size_t)n, scratch);
+			if (memcmp(y, want, count * sizeof(float)) != 0) {
+				fail_msg("%s: %s, %lld rows: other bits than the float32 matrix", name, loom_isa_name((enum loom_isa)isa), (long long)rows[i]);
+			}
+			check_canaries(y, count);
+			check_guarded_free(y);
+			check_guarded_free(want);
+		}
+		loom_pool_free(pool);
+	}
+	free(x);
+	free(row);
+	loom_pages_free(scratch, 2 * loom_matmul_scratch() * sizeof(float));
+}
+
+static void blocks_give_the_bits_of_float32(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		int64_t k = loom_dtype_block(types[t]) == 256 ? 512 : 288;
+		struct matrix w;
+		open_blocks(&w, types[t], 101, k);
+		check_products(&w, loom_dtype_name(types[t]));
+		close_matrix(&w);
+	}
+}
+
+static void codes_give_the_bits_of_float32(void **state)
+{
+	static const struct {
+		const char *name;
+		int bits;
+		bool fp8;
+		enum loom_combine combine;
+		enum loom_dtype scale;
+		int64_t group;
+		bool shuffled;
+		int64_t k;
+	} cases[] = {
+		{"2 bits, zeros", 2, false, LOOM_COMBINE_ZERO, LOOM_F16, 64, false, 320}, {"3 bits, zeros", 3, false, LOOM_COMBINE_ZERO, LOOM_F16, 32, false, 320},
+		{"4 bits, zeros", 4, false, LOOM_COMBINE_ZERO, LOOM_BF16, 128, false, 320}, {"8 bits, zeros", 8, false, LOOM_COMBINE_ZERO, LOOM_F32, 128, false, 320},
+		{"4 bits, shuffled groups", 4, false, LOOM_COMBINE_ZERO, LOOM_F16, 32, true, 264}, {"3 bits, shuffled groups", 3, false, LOOM_COMBINE_ZERO, LOOM_F16, 32, true, 320},
+		{"4 bits, one group", 4, false, LOOM_COMBINE_MUL, LOOM_F32, 300, false, 300}, {"4 bits, groups of 12", 4, false, LOOM_COMBINE_MUL, LOOM_F32, 12, false, 84},
+		{"4 bits, added", 4, false, LOOM_COMBINE_ADD, LOOM_F16, 64, false, 128}, {"int8 in two steps", 8, false, LOOM_COMBINE_TWO, LOOM_F32, 300, false, 300},
+		{"fp8", 8, true, LOOM_COMBINE_MUL, LOOM_F32, 128, false, 300}, {"fp8, one scale", 8, true, LOOM_COMBINE_MUL, LOOM_F32, 77, false, 77},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct matrix w;
+		open_codes(&w, cases[i].bits, cases[i].fp8, cases[i].combine, cases[i].scale, cases[i].group, cases[i].shuffled, 61, cases[i].k);
+		check_products(&w, cases[i].name);
+		close_matrix(&w);
+	}
+}
+
+static void they_are_about_as_large_as_in_their_files(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		struct loom_packq q;
+		double stored = 4800.0 * 4096 / (double)loom_dtype_block(types[t]) * (double)loom_dtype_block_bytes(types[t]);
+		assert_true(loom_packq_of_blocks(&q, types[t], 4800, 4096));
+		assert_true((double)q.bytes <= 1.08 * stored);
+	}
+}
+
+static void bench(void)
+{
+	static const int64_t shapes[][3] = {{1, 1536, 576}, {1, 49152, 576}, {4, 1536, 576}, {512, 3072, 576}, {512, 576, 1536}};
+	static const enum loom_dtype some[] = {LOOM_Q4_0, LOOM_Q4_1, LOOM_Q8_0, LOOM_Q4_K, LOOM_Q5_K, LOOM_Q6_K, LOOM_Q3_K, LOOM_Q2_K, LOOM_IQ3_S};
+	struct loom_pool *pool = loom_pool_new(2);
+	float *scratch = loom_pages_alloc(2 * loom_matmul_scratch() * sizeof(float));
+
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2] == 576 ? 768 : 1536;
+		float *x = malloc((size_t)(m * k) * sizeof(float)), *y = malloc((size_t)(m * n) * sizeof(float));
+		check_fill(x, (size_t)(m * k), 1);
+		for (size_t t = 0; t < sizeof(some) / sizeof(some[0]); t++) {
+			struct matrix w;
+			double best[2] = {1e9, 1e9};
+			open_blocks(&w, some[t], n, k);
+			for (int which = 0; which < 2; which++) {
+				for (int rep = 0; rep < 7; rep++) {
+					double t0 = check_now(), dt;
+					loom_matmul(pool, loom_isa_best(), which ? &w.f : &w.q, x, (size_t)k, m, NULL, y, (size_t)n, scratch);
+					dt = check_now() - t0;
+					best[which] = dt < best[which] ? dt : best[which];
+				}
+			}
+			printf("%-8s M %4lld N %5lld K %4lld: %8.1f GFLOP/s %6.1f GB/s of weights; float32 %8.1f GFLOP/s\n", loom_dtype_name(some[t]),
+				(long long)m, (long long)n, (long long)k, 2.0 * (double)(m * n * k) / best[0] * 1e-9, (double)w.q.q.bytes / best[0] * 1e-9,
+				2.0 * (double)(m * n * k) / best[1] * 1e-9);
+			close_matrix(&w);
+		}
+		free(x);
+		free(y);
+	}
+	loom_pool_free(pool);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_give_the_bits_of_float32), cmocka_unit_test(codes_give_the_bits_of_float32),
+		cmocka_unit_test(they_are_about_as_large_as_in_their_files)};
+
+	if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+		bench();
+		return 0;
+	}
+	return cmocka_run_group_tests_name("packq", tests, NULL, NULL);
+}
