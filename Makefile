@@ -18,7 +18,7 @@ CPPFLAGS += $(INC) -D_GNU_SOURCE -DLOOM_VERSION='"$(VERSION)"'
 # No contraction: a fused multiply-add stands in the source where it is meant (docs/numerics.md).
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) -ffp-contract=off -fno-math-errno -fvisibility=hidden -pthread $(SAN)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread $(SAN)
-LIBS    := -lmicrohttpd -ljansson -lyaml -lpcre2-8 -lutf8proc -ldl -lm
+LIBS    := -lmicrohttpd -ljansson -lyaml -lpcre2-8 -lutf8proc -lcurl -lcrypto -ldl -lm
 
 SRC     := $(sort $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c)))
 MAIN    := src/cli/main.c
@@ -90,7 +90,7 @@ bench: deps $(BIN)
 # Shared library of the C interface: only what loom.h declares is visible.
 LIBOBJ := $(filter-out $(BUILD)/obj/src/server/% $(BUILD)/obj/src/cli/% $(BUILD)/obj/src/encode/%,$(OBJ))
 $(BUILD)/libloom.so.0: $(LIBOBJ)
-	$(CC) -shared -Wl,-soname,libloom.so.0 -Wl,-z,relro,-z,now -pthread $(SAN) -o $@ $^ -ljansson -lpcre2-8 -lutf8proc -lm
+	$(CC) -shared -Wl,-soname,libloom.so.0 -Wl,-z,relro,-z,now -pthread $(SAN) -o $@ $^ -ljansson -lpcre2-8 -lutf8proc -lcurl -lcrypto -lm
 
 install: deps $(BIN) $(BUILD)/libloom.so.0
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1

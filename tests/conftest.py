@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, load_file
 
+os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"  # no test asks the real hub
 ROOT = Path(__file__).resolve().parent.parent
 BIN = os.environ.get("LOOM_BIN", str(ROOT / os.environ.get("BUILD", "build") / "loom"))
 MODELS = ROOT / "tests/models"

@@ -35,8 +35,10 @@ if command -v cc >/dev/null 2>&1; then
 	need_header yaml.h libyaml-dev
 	printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | cc -E -x c - >/dev/null 2>&1 || missing="$missing libpcre2-dev"
 	need_header utf8proc.h libutf8proc-dev
+	need_header curl/curl.h libcurl4-openssl-dev
+	need_header openssl/evp.h libssl-dev
 else
-	missing="$missing libc6-dev libmicrohttpd-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev"
+	missing="$missing libc6-dev libmicrohttpd-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev libcurl4-openssl-dev libssl-dev"
 fi
 
 case $stage in

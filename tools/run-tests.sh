@@ -8,6 +8,7 @@ failed=()
 log=$build/test-logs
 mkdir -p "$log"
 export LOOM_BIN=$PWD/$build/loom
+export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 # no test asks the real hub; those of tests/hub have their own
 export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:exitcode=98}
 
 # --- C programs (cmocka and fuzz): each counts its own cases
@@ -49,7 +50,7 @@ if [ -x "$venv/bin/pytest" ]; then
 	LOOM_REAL_MODELS=$(tools/fetch-models.sh ${LOOM_MODELS_DIR:-} 2>"$log/fetch.log" | paste -sd:)
 	export LOOM_REAL_MODELS LOOM_TEST_MODELS=$PWD/tests/models
 	out=$log/pytest.log
-	PYTHONPATH=python timeout 1800 "$venv/bin/pytest" -q -rs -p no:cacheprovider tests/api tests/cli >"$out" 2>&1
+	PYTHONPATH=python timeout 1800 "$venv/bin/pytest" -q -rs -p no:cacheprovider tests/api tests/cli tests/hub >"$out" 2>&1
 	rc=$?
 	tail -n 40 "$out" | grep -E '^(FAILED|ERROR|SKIPPED)' | sed 's/^/     /'
 	line=$(tail -n 1 "$out")

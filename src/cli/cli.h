@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "engine.h"
 #include "err.h"
+#include "hub.h"
 #include "settings.h"
 
 enum { LOOM_EXIT_OK, LOOM_EXIT_FAILED, LOOM_EXIT_USAGE };
@@ -22,6 +23,7 @@ int loom_cmd_tokenize(int argc, char **argv);
 int loom_cmd_detokenize(int argc, char **argv);
 int loom_cmd_plan(int argc, char **argv);
 int loom_cmd_probe(int argc, char **argv);
+int loom_cmd_pull(int argc, char **argv);
 int loom_cmd_bench(int argc, char **argv);
 
 /* ---- options: one table a command ---- */
@@ -47,6 +49,18 @@ int loom_options(int argc, char **argv, const struct loom_opt *opts, const char 
 /* "loom: message" on stderr; returns LOOM_EXIT_FAILED. */
 int loom_fail(const struct loom_err *err);
 int loom_fail_usage(const char *fmt, ...) LOOM_PRINTF(1, 2);
+
+/* ---- cmd_pull.c: how a download looks on stderr; loom_pull_show is a progress callback of hub.h ---- */
+struct loom_pull_view {
+	bool terminal, shown;
+	double start_ms, line_ms;
+	uint64_t first_bytes;
+};
+void loom_pull_view_init(struct loom_pull_view *v);
+bool loom_pull_show(void *ctx, const struct loom_hub_progress *p);
+void loom_pull_view_end(struct loom_pull_view *v);
+/* The files of a model for commands that need no engine: from the cache, else from the hub with progress. Prints what is wrong. */
+bool loom_find_source(const char *model, const char *cache_dir, enum loom_hub_need need, struct loom_source *s);
 
 /* One line of a file without its end, into line (reset first). false at the end of the file or when the line is too long for line->max
  * (line->failed). */

@@ -13,7 +13,6 @@ static int find_source(int argc, char **argv, const char *usage, struct loom_sou
 		{"--cache-dir", 0, LOOM_OPT_STRING, &cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache"},
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
-	struct loom_err err = {0};
 	size_t n;
 
 	*status = loom_options(argc, argv, opts, usage, &model, 1, &n);
@@ -24,11 +23,8 @@ static int find_source(int argc, char **argv, const char *usage, struct loom_sou
 		*status = loom_fail_usage("which model? usage: %s", usage);
 		return 0;
 	}
-	if (loom_source_find(model, cache_dir, true, s, &err)) {
-		*status = loom_fail(&err);
-		return 0;
-	}
-	return 1;
+	*status = LOOM_EXIT_FAILED;
+	return loom_find_source(model, cache_dir, LOOM_HUB_SMALL, s);
 }
 
 int loom_cmd_plan(int argc, char **argv)

@@ -43,7 +43,10 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 	if (words == 0) {
 		return loom_fail_usage("which model? usage: %s", usage);
 	}
-	if (loom_source_find(model, cache_dir, true, &s, &err) || loom_source_tokenizer(&s, &t, &err)) {
+	if (!loom_find_source(model, cache_dir, LOOM_HUB_SMALL, &s)) {
+		return LOOM_EXIT_FAILED;
+	}
+	if (loom_source_tokenizer(&s, &t, &err)) {
 		return loom_fail(&err);
 	}
 	rc = LOOM_EXIT_OK;

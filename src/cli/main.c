@@ -20,6 +20,7 @@ static const struct {
 	{"detokenize", loom_cmd_detokenize, "MODEL", "JSON lines in, text out"},
 	{"plan", loom_cmd_plan, "MODEL", "print the op list of a model, with its taps"},
 	{"probe", loom_cmd_probe, "MODEL", "say which loader takes a model, and why"},
+	{"pull", loom_cmd_pull, "ID [FILE…]", "fetch a model from the Hugging Face hub into the cache"},
 	{"bench", loom_cmd_bench, "MODEL", "measure prefill, decode, captures or embedding on this machine"},
 };
 #define N_COMMAND (sizeof(commands) / sizeof(commands[0]))
@@ -28,9 +29,9 @@ static void print_help(FILE *out)
 {
 	(void)fprintf(out, "Loom runs transformer models and hands out their hidden states.\n\nusage: loom [COMMAND] [options]\n\n");
 	for (size_t i = 0; i < N_COMMAND; i++) {
-		(void)fprintf(out, "  %-10s %-13s %s\n", commands[i].name, commands[i].args, commands[i].help);
+		(void)fprintf(out, "  %-10s %-14s %s\n", commands[i].name, commands[i].args, commands[i].help);
 	}
-	(void)fprintf(out, "\nMODEL is a Hugging Face id in the cache (org/name), a folder or a .gguf file.\n"
+	(void)fprintf(out, "\nMODEL is a Hugging Face id (org/name, fetched on first use), a folder or a .gguf file.\n"
 		"`loom COMMAND --help` lists a command's options; `loom --version` prints the version.\n");
 }
 

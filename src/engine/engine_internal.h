@@ -72,6 +72,11 @@ void loom_resident_close(struct loom_resident *r);
 /* ---- models.c ---- */
 struct loom_registry *loom_models_registry(struct loom_engine *e);
 
+/* ---- fetch.c ---- */
+/* The files of a model, fetched from the hub when they are not here; entry is told how far that is. */
+enum loom_status loom_engine_fetch(struct loom_engine *e, struct loom_entry *entry, const char *id, struct loom_source *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+
 /* ---- engine.c ---- */
 struct loom_engine {
 	struct loom_engine_opts opts; /* its strings are the engine's, in words */

@@ -196,14 +196,14 @@ static enum loom_status read_weights(struct loom_resident *r, struct loom_entry 
 }
 
 /* What needs no weights: is the model there, and is it one that can be run? */
-static enum loom_status open_files(struct loom_resident *r, const struct loom_load_spec *spec, struct loom_err *err)
+static enum loom_status open_files(struct loom_resident *r, struct loom_entry *entry, const struct loom_load_spec *spec, struct loom_err *err)
 {
 	struct loom_engine *e = r->engine;
 	enum loom_status st = check_spec(spec, err);
 	if (!st)
 		st = choose_device(r, spec->device, err);
 	if (!st)
-		st = loom_source_find(spec->id, e->opts.cache_dir, loom_engine_local(e, spec->id), &r->source, err);
+		st = loom_engine_fetch(e, entry, spec->id, &r->source, err);
 	if (!st)
 		st = loom_source_open(&r->source, spec->loader, spec->dtype, &r->opened, err);
 	return st;
@@ -235,7 +235,7 @@ enum loom_status loom_resident_open(struct loom_engine *e, struct loom_entry *en
 	r->asked_dtype = spec->dtype;
 	loom_str_copy(r->asked_quantization, sizeof r->asked_quantization, spec->quantization ? spec->quantization : "");
 	loom_opened_init(&r->opened);
-	enum loom_status st = open_files(r, spec, err);
+	enum loom_status st = open_files(r, entry, spec, err);
 	if (!st) {
 		pthread_mutex_lock(&e->load_lock);
 		st = load(r, entry, err);

@@ -49,12 +49,16 @@ enum loom_status loom_source_probe(const struct loom_source *s, struct loom_prob
 		out->selected = rc == LOOM_OK ? LOOM_LOADER_GGUF : -1;
 		return LOOM_OK;
 	}
-	bool weights = there(s, "model.safetensors") || there(s, "model.safetensors.index.json");
+	bool remote = s->remote_weights[0] != '\0', gguf = loom_str_ends(s->remote_weights, ".gguf");
+	bool weights = there(s, "model.safetensors") || there(s, "model.safetensors.index.json") || (remote && !gguf);
 	bool can = rc == LOOM_OK && weights;
-	const char *reason = rc ? why.message : weights ? "config.json of a supported architecture, with safetensors weights"
-							: "no model.safetensors or model.safetensors.index.json";
+	const char *reason = rc ? why.message
+		: !weights      ? "no model.safetensors or model.safetensors.index.json"
+		: remote	? "config.json of a supported architecture; the weights are on the hub, not here yet"
+				: "config.json of a supported architecture, with safetensors weights";
 	say(out, LOOM_LOADER_TRANSFORMERS, can, reason);
-	say(out, LOOM_LOADER_GGUF, false, "a folder, not a GGUF file");
+	say(out, LOOM_LOADER_GGUF, gguf, gguf ? "a GGUF file on the hub, not here yet: its architecture is seen when it is loaded"
+		: "a folder, not a GGUF file");
 	say(out, LOOM_LOADER_CUSTOM, false, there(s, "loom.json") ? "loom.json manifests are not read by this version" : "no loom.json");
 	if (!there(s, "modules.json")) {
 		say(out, LOOM_LOADER_SENTENCE_TRANSFORMERS, false, "no modules.json");
@@ -67,6 +71,7 @@ enum loom_status loom_source_probe(const struct loom_source *s, struct loom_prob
 	}
 	out->selected = out->can[LOOM_LOADER_SENTENCE_TRANSFORMERS] ? (int)LOOM_LOADER_SENTENCE_TRANSFORMERS
 		: out->can[LOOM_LOADER_TRANSFORMERS]			    ? (int)LOOM_LOADER_TRANSFORMERS
+		: out->can[LOOM_LOADER_GGUF]				    ? (int)LOOM_LOADER_GGUF
 									    : -1;
 	return LOOM_OK;
 }

@@ -3,10 +3,11 @@
 
 #include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
+#include "hub_cache.h"
+#include "hub_env.h"
 #include "mem.h"
 #include "str.h"
 
@@ -27,114 +28,25 @@ int loom_loader_parse(const char *name)
 	return -1;
 }
 
-/* Where huggingface_hub keeps its cache. false when no directory is known or the path is too long. */
-static bool cache_root(const char *given, char *out, size_t cap)
-{
-	const char *env;
-
-	if (given && given[0]) {
-		return loom_str_copy(out, cap, given) == strlen(given);
-	}
-	if ((env = getenv("HF_HUB_CACHE")) && env[0]) {
-		return loom_str_copy(out, cap, env) == strlen(env);
-	}
-	if ((env = getenv("HF_HOME")) && env[0]) {
-		return loom_path_join(out, cap, env, "hub");
-	}
-	if ((env = getenv("XDG_CACHE_HOME")) && env[0]) {
-		return loom_path_join(out, cap, env, "huggingface/hub");
-	}
-	return (env = getenv("HOME")) && env[0] && loom_path_join(out, cap, env, ".cache/huggingface/hub");
-}
-
-static bool repo_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
-/* "name" or "org/name", as the hub allows them; n bytes. No "--": it stands for the slash in the cache's folder names. */
-static bool valid_repo(const char *id, size_t n)
-{
-	size_t slashes = 0;
-
-	if (n == 0 || n > 192) {
-		return false;
-	}
-	for (size_t i = 0; i < n; i++) {
-		bool edge = i == 0 || i + 1 == n || id[i - 1] == '/' || id[i + 1] == '/';
-		slashes += id[i] == '/';
-		if ((id[i] != '/' && !repo_char(id[i])) || ((id[i] == '.' || id[i] == '-' || id[i] == '/') && edge && id[i] != '/') ||
-			(id[i] == '/' && (i == 0 || i + 1 == n)) || (i + 1 < n && id[i] == id[i + 1] && (id[i] == '.' || id[i] == '-'))) {
-			return false;
-		}
-	}
-	return slashes <= 1;
-}
-
-/* A branch, tag or commit; '/' inside is allowed, leaving the folder is not. */
-static bool valid_revision(const char *rev)
-{
-	size_t n = strlen(rev);
-
-	if (n == 0 || n > 200 || rev[0] == '/' || rev[0] == '.' || rev[n - 1] == '/' || strstr(rev, "..") || strstr(rev, "//")) {
-		return false;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (!repo_char(rev[i]) && rev[i] != '/') {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The commit that a ref names, or the revision itself when it is a snapshot's name. */
-static bool snapshot_of(const char *repo_dir, const char *rev, char *out, size_t cap)
-{
-	char path[PATH_MAX], snapshots[PATH_MAX];
-	char *text = NULL;
-	size_t n = 0;
-	bool ok = false;
-
-	if (!loom_path_join(snapshots, sizeof(snapshots), repo_dir, "snapshots")) {
-		return false;
-	}
-	if (loom_path_join(path, sizeof(path), repo_dir, "refs") && loom_path_join(out, cap, path, rev) &&
-		loom_file_slurp(out, "ref", 256, &text, &n, NULL) == LOOM_OK) {
-		text[strcspn(text, "\r\n \t")] = '\0';
-		ok = text[0] && valid_repo(text, strlen(text)) && !strchr(text, '/') && loom_path_join(out, cap, snapshots, text) &&
-			loom_path_is_dir(out);
-	}
-	loom_free(text);
-	return ok || (!strchr(rev, '/') && loom_path_join(out, cap, snapshots, rev) && loom_path_is_dir(out));
-}
-
 static enum loom_status find_in_cache(const char *id, const char *cache_dir, struct loom_source *out, struct loom_err *err)
 {
-	const char *at = strchr(id, '@'), *rev = at ? at + 1 : "main";
-	size_t n = at ? (size_t)(at - id) : strlen(id);
-	char root[PATH_MAX], folder[512] = "models--", dir[PATH_MAX];
-	size_t len = strlen(folder);
+	struct loom_hub_id parsed;
+	struct loom_hub_repo repo;
+	char root[PATH_MAX], commit[LOOM_HUB_REPO_CAP];
 
-	if (!valid_repo(id, n) || !valid_revision(rev)) {
+	if (!loom_hub_id_parse(id, &parsed)) {
 		return loom_err_set(err, LOOM_E_NOT_FOUND, "no such model \"%.200s\": not a folder or GGUF file, nor an id of the form org/name", id);
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (id[i] == '/') {
-			folder[len++] = '-';
-			folder[len++] = '-';
-		} else {
-			folder[len++] = id[i];
-		}
-	}
-	folder[len] = '\0';
-	if (!cache_root(cache_dir, root, sizeof(root)) || !loom_path_join(dir, sizeof(dir), root, folder) || !loom_path_is_dir(dir)) {
+	if (!loom_hub_cache_root(cache_dir, root, sizeof(root)) || loom_hub_repo_init(&repo, root, parsed.repo, err) ||
+		!loom_path_is_dir(repo.dir)) {
 		return loom_err_set(err, LOOM_E_NOT_FOUND, "no such model \"%.200s\": not a folder or GGUF file, and not in the Hugging Face cache",
 			id);
 	}
-	if (!snapshot_of(dir, rev, out->path, sizeof(out->path))) {
-		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.*s\" is in the Hugging Face cache, but its revision \"%.100s\" is not", (int)n, id,
-			rev);
+	if (!loom_hub_repo_commit(&repo, parsed.rev, commit) || !loom_hub_repo_snapshot(&repo, commit, out->path, sizeof(out->path))) {
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%s\" is in the Hugging Face cache, but its revision \"%.100s\" is not", parsed.repo,
+			parsed.rev);
 	}
+	out->cached = true;
 	return LOOM_OK;
 }
 

@@ -19,8 +19,10 @@ struct loom_source {
 	char id[512];        /* as the client wrote it */
 	char path[PATH_MAX]; /* the model folder, or the .gguf file */
 	bool is_gguf;
+	bool cached;             /* from the Hugging Face cache, not a path of the client's */
+	char remote_weights[128]; /* the weights are on the hub, not here: what they are; "" otherwise (hub.h) */
 };
-/* cache_dir NULL: HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. allow_local: may an id be a path?
+/* cache_dir NULL: the environment's (hub_env.h). allow_local: may an id be a path?
  * Not found: LOOM_E_NOT_FOUND "no such model …, what was tried". An id that is neither a path nor a valid repo id: LOOM_E_NOT_FOUND too. */
 enum loom_status loom_source_find(const char *id, const char *cache_dir, bool allow_local, struct loom_source *out,
 	struct loom_err *err) LOOM_MUST_CHECK;
