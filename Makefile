@@ -30,7 +30,7 @@ BIN     := $(BUILD)/loom
 $(BUILD)/obj/src/backend/cpu/%_avx2.o:   CFLAGS += -O3 -mavx2 -mfma -mf16c
 $(BUILD)/obj/src/backend/cpu/%_avx512.o: CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 
-.PHONY: all lib run test unit pytests lint asan bench install clean help deps
+.PHONY: all lib run test unit pytests lint asan tsan bench install clean help deps
 all: deps $(BIN)
 
 deps:
@@ -82,6 +82,14 @@ asan: deps
 asan-inner: $(BIN) unit
 	@BUILD=$(BUILD) LOOM_SANITIZE=1 tools/run-tests.sh
 
+# What has threads, under ThreadSanitizer.
+TSAN_TESTS := registry engine engine_many storm threads runner log
+tsan: deps
+	@tools/install-deps.sh test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SAN=-fsanitize=thread OPT='-O1 -g' HARDEN=-fPIC all \
+		$(patsubst %,$(BUILD)-tsan/tests/unit/test_%,$(TSAN_TESTS))
+	@BUILD=$(BUILD)-tsan tools/run-tsan.sh
+
 bench: deps $(BIN)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/kernels/test_matmul
 	@tools/install-deps.sh bench
@@ -108,11 +116,12 @@ help:
 	@echo 'make          build/loom'
 	@echo 'make lint     folder law, headers, gcc and clang warnings, clang-tidy'
 	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make tsan     what has threads, under ThreadSanitizer'
 	@echo 'make bench    the kernels, then Loom beside its peers'
 	@echo 'make install  binary, libloom, loom.h, pkg-config file, man page (PREFIX, DESTDIR)'
 	@echo 'make clean'
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
 -include $(OBJ:.o=.d) $(BUILD)/obj/$(MAIN:.c=.d) $(patsubst %.c,$(BUILD)/obj/%.d,$(TESTSRC))
