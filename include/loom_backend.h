@@ -164,11 +164,15 @@ struct loom_rope {
 const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch, float *attn_factor);
 
 /* ---- the plan ---- */
+/* How matrix products are computed. FLOAT32 is exact mode; BF16 keeps matrices in bfloat16 and rounds the rows that meet them
+ * (docs/numerics.md). */
+enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_N_COMPUTE };
 struct loom_plan {
 	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_vocab; /* n_vocab: rows of the embedding table */
 	int32_t n_ctx;               /* positions that a sequence may have, at most */
 	int32_t n_logit;             /* V of the head; 0: no head (encoders) */
 	bool causal;                 /* false: every token of a sequence must be in one step */
+	enum loom_compute compute;
 	int32_t n_slot;
 	int32_t slot_width[LOOM_MAX_SLOT];  /* slot is [T, width] */
 	bool slot_out_rows[LOOM_MAX_SLOT];  /* slot has n_out rows instead of T */

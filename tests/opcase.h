@@ -47,7 +47,7 @@ static inline int32_t opcase_weight(struct opcase *c, enum loom_weight_kind kind
 	c->plain[i] = malloc(n * sizeof(float));
 	assert_non_null(c->plain[i]);
 	check_fill(c->plain[i], n, (uint64_t)(i + 1) * 977);
-	cw->bytes = loom_cpu_weight_bytes(w);
+	cw->bytes = loom_cpu_weight_bytes(&c->plan, w);
 	void *p = loom_pages_alloc(cw->bytes);
 	assert_non_null(p);
 	if (kind == LOOM_WEIGHT_MATRIX) {

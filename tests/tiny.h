@@ -59,6 +59,8 @@ static inline struct loom_engine *tiny_engine(int n_thread, int step_tokens)
 	o.step_tokens = step_tokens;
 	o.device = "cpu";
 	o.allow_local = true;
+	if (getenv("TINY_COMPUTE")) /* the environment, so that a process of its own has it too */
+		o.compute = (enum loom_compute)loom_compute_parse(getenv("TINY_COMPUTE"));
 	struct loom_engine *e = loom_engine_new(&o, &err);
 	if (!e)
 		fail_msg("engine: %s", err.message);

@@ -189,6 +189,7 @@ void loom_settings_engine(const struct loom_settings *s, struct loom_engine_opts
 	o->n_device = s->gpu.devices.n;
 	o->fallback = s->gpu.fallback;
 	o->dtype = strcmp(s->models.default_dtype, "auto") == 0 ? LOOM_DTYPE_UNKNOWN : loom_dtype_from_torch(s->models.default_dtype);
+	o->compute = (enum loom_compute)loom_compute_parse(s->models.compute);
 	o->overrides = s->overrides;
 	o->n_override = s->n_override;
 	o->allow_local = true;

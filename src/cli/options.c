@@ -192,7 +192,8 @@ enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom
 {
 	const struct {
 		const char *path, *flag, *text;
-	} flags[] = {{"gpu.default_device", "--device", o->device}, {"models.default_dtype", "--dtype", o->dtype}, {"threads", "--threads", o->threads},
+	} flags[] = {{"gpu.default_device", "--device", o->device}, {"models.default_dtype", "--dtype", o->dtype},
+		{"models.compute", "--compute", o->compute}, {"threads", "--threads", o->threads},
 		{"models.cache_dir", "--cache-dir", o->cache_dir}, {"gpu.memory_fraction", "--memory-fraction", o->memory_fraction},
 		{"logging.level", "--log-level", o->log_level}};
 	enum loom_status rc;

@@ -19,6 +19,7 @@
 
 static const char *const transports[] = {"http", "unix", "both", NULL};
 static const char *const dtypes[] = {"auto", "float32", "float16", "bfloat16", NULL};
+static const char *const computes[] = {"float32", "bf16", NULL};
 static const char *const precisions[] = {"float32", "float16", "bfloat16", NULL};
 static const char *const loaders[] = {"transformers", "sentence_transformers", "custom", "gguf", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
@@ -74,6 +75,8 @@ const struct loom_setting loom_setting_table[] = {
 		1e6, NULL, "20", "X", "unload a model idle this long; 0 never"},
 	{"models.default_dtype", NULL, "--dtype", 0, LOOM_SET_CHOICE, AT(models.default_dtype), 0, 0, dtypes, "auto", "TYPE",
 		"how matrices are kept; auto: as stored"},
+	{"models.compute", NULL, "--compute", 0, LOOM_SET_CHOICE, AT(models.compute), 0, 0, computes, "float32", "MODE",
+		"how matrix products are computed: exactly, or from numbers rounded to bfloat16 (docs/numerics.md)"},
 	{"models.cache_dir", NULL, "--cache-dir", 0, LOOM_SET_STRING, AT(models.cache_dir), 0, 0, NULL, "", "DIR",
 		"Hugging Face cache; not set: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub"},
 	{"models.preload", NULL, "--preload", 0, LOOM_SET_WORDS, AT(models.preload), 0, 0, NULL, "", "MODEL",

@@ -45,7 +45,7 @@ struct loom_settings {
 	struct {
 		int64_t max_loaded, max_context;
 		double auto_unload_minutes;
-		const char *default_dtype, *cache_dir;
+		const char *default_dtype, *compute, *cache_dir;
 		struct loom_words preload, local_roots;
 	} models;
 	struct {

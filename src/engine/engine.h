@@ -36,6 +36,7 @@ struct loom_engine_opts {
 	const struct loom_model_override *overrides; /* [n_override] */
 	size_t n_override;
 	bool allow_local;         /* ids may be paths */
+	enum loom_compute compute; /* for models loaded without a word about it */
 	bool show_progress;       /* loading progress on stderr, when it is a terminal */
 };
 void loom_engine_opts_default(struct loom_engine_opts *o);
@@ -47,6 +48,10 @@ void loom_engine_limit_local(struct loom_engine *e, const char *roots);
 /* From now on requests get LOOM_E_UNAVAILABLE "shutting down". */
 void loom_engine_stop_new(struct loom_engine *e);
 
+/* "float32" and "bf16"; -1 for other names. */
+int loom_compute_parse(const char *name);
+const char *loom_compute_name(enum loom_compute c);
+
 struct loom_load_spec {
 	const char *id;
 	const char *device;       /* NULL: default */
@@ -57,6 +62,7 @@ struct loom_load_spec {
 	/* polled while waiting for the load: true gives the waiting up, not the load. NULL: never */
 	bool (*cancelled)(void *ctx);
 	void *cancelled_ctx;
+	const char *compute;      /* "float32" or "bf16"; NULL: the engine's */
 };
 /* Loads on first use (many callers, one load) and pins. What the spec leaves open any resident of the id satisfies; what it states (device, dtype,
  * loader, quantization) has to agree, else another resident of the same id is loaded beside. */
@@ -69,7 +75,7 @@ enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsig
 struct loom_model_info {
 	char id[512], device[16], dtype[16], architecture[96], quantization[32], warning[160];
 	const char *loader;       /* "transformers", … */
-	const char *compute;      /* "float32" */
+	const char *compute;      /* "float32" or "bf16" */
 	int32_t n_embd, n_layer, n_vocab;
 	int64_t n_ctx, max_seq;
 	uint64_t memory_bytes;

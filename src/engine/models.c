@@ -13,7 +13,7 @@
 /* A spec that outlives the request: the load runs on a thread of its own. */
 struct kept {
 	struct loom_load_spec spec;
-	char device[64], quantization[64];
+	char device[64], quantization[64], compute[16];
 };
 
 static void *keep(const void *spec)
@@ -26,6 +26,8 @@ static void *keep(const void *spec)
 	k->spec.cancelled = NULL;
 	loom_str_copy(k->device, sizeof k->device, k->spec.device ? k->spec.device : "");
 	loom_str_copy(k->quantization, sizeof k->quantization, k->spec.quantization ? k->spec.quantization : "");
+	loom_str_copy(k->compute, sizeof k->compute, k->spec.compute ? k->spec.compute : "");
+	k->spec.compute = k->spec.compute ? k->compute : NULL;
 	k->spec.device = k->spec.device ? k->device : NULL;
 	k->spec.quantization = k->spec.quantization ? k->quantization : NULL;
 	return k;
@@ -42,9 +44,10 @@ static void variant_of(const struct loom_engine *e, const struct loom_load_spec 
 	char device[64] = "";
 	if (given(s->device))
 		loom_engine_device(e, s->device, device, sizeof device);
-	snprintf(out, cap, "%s%s%s%s%s%s%s%s", s->dtype == LOOM_DTYPE_UNKNOWN ? "" : " dtype ", s->dtype == LOOM_DTYPE_UNKNOWN ? "" : loom_dtype_name(s->dtype),
+	snprintf(out, cap, "%s%s%s%s%s%s%s%s%s%s", s->dtype == LOOM_DTYPE_UNKNOWN ? "" : " dtype ", s->dtype == LOOM_DTYPE_UNKNOWN ? "" : loom_dtype_name(s->dtype),
 		s->loader < 0 ? "" : " loader ", s->loader < 0 ? "" : loom_loader_name((enum loom_loader)s->loader), device[0] ? " device " : "", device,
-		given(s->quantization) ? " quantization " : "", given(s->quantization) ? s->quantization : "");
+		given(s->quantization) ? " quantization " : "", given(s->quantization) ? s->quantization : "",
+		given(s->compute) ? " compute " : "", given(s->compute) ? s->compute : "");
 }
 
 static bool matches(void *ctx, const void *resident, const void *spec)

@@ -172,6 +172,22 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	fprintf(stderr, "\rloading %s: %3d%%%s", p->id, percent, percent == 100 ? "\n" : "");
 }
 
+static const char *const computes[LOOM_N_COMPUTE] = {"float32", "bf16"};
+
+int loom_compute_parse(const char *name)
+{
+	for (int i = 0; i < LOOM_N_COMPUTE; i++) {
+		if (loom_str_eq(name, computes[i]))
+			return i;
+	}
+	return -1;
+}
+
+const char *loom_compute_name(enum loom_compute c)
+{
+	return computes[c];
+}
+
 static enum loom_status check_spec(const struct loom_load_spec *spec, struct loom_err *err)
 {
 	if (spec->quantization && spec->quantization[0] && strcmp(spec->quantization, "none") != 0)
@@ -179,6 +195,23 @@ static enum loom_status check_spec(const struct loom_load_spec *spec, struct loo
 	if (spec->dtype != LOOM_DTYPE_UNKNOWN && spec->dtype != LOOM_F32 && spec->dtype != LOOM_F16 && spec->dtype != LOOM_BF16)
 		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s: expected auto, float32, float16 or bfloat16",
 			loom_dtype_name(spec->dtype));
+	if (spec->compute && loom_compute_parse(spec->compute) < 0)
+		return loom_err_param(err, LOOM_E_INVALID, "compute", "\"%.32s\": expected float32 or bf16", spec->compute);
+	return LOOM_OK;
+}
+
+/* The mode, and the type of the matrices that follows from it. */
+static enum loom_status choose_compute(const struct loom_resident *r, const struct loom_load_spec *spec, enum loom_compute *compute,
+	enum loom_dtype *keep, struct loom_err *err)
+{
+	*compute = spec->compute ? (enum loom_compute)loom_compute_parse(spec->compute) : r->engine->opts.compute;
+	*keep = spec->dtype;
+	if (*compute != LOOM_COMPUTE_BF16)
+		return LOOM_OK;
+	if (spec->dtype != LOOM_DTYPE_UNKNOWN && spec->dtype != LOOM_BF16)
+		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s with compute bf16, which keeps matrices as bfloat16: expected auto or bfloat16",
+			loom_dtype_name(spec->dtype));
+	*keep = LOOM_BF16;
 	return LOOM_OK;
 }
 
@@ -199,13 +232,19 @@ static enum loom_status read_weights(struct loom_resident *r, struct loom_entry 
 static enum loom_status open_files(struct loom_resident *r, struct loom_entry *entry, const struct loom_load_spec *spec, struct loom_err *err)
 {
 	struct loom_engine *e = r->engine;
+	enum loom_compute compute = LOOM_COMPUTE_FLOAT32;
+	enum loom_dtype keep = LOOM_DTYPE_UNKNOWN;
 	enum loom_status st = check_spec(spec, err);
+	if (!st)
+		st = choose_compute(r, spec, &compute, &keep, err);
 	if (!st)
 		st = choose_device(r, spec->device, err);
 	if (!st)
 		st = loom_engine_fetch(e, entry, spec->id, &r->source, err);
 	if (!st)
-		st = loom_source_open(&r->source, spec->loader, spec->dtype, &r->opened, err);
+		st = loom_source_open(&r->source, spec->loader, keep, &r->opened, err);
+	if (!st)
+		r->opened.model->plan.compute = compute;
 	return st;
 }
 
@@ -293,6 +332,8 @@ bool loom_resident_matches(const struct loom_engine *e, const struct loom_reside
 		return false;
 	if (spec->loader >= 0 && spec->loader != (int)r->opened.loader)
 		return false;
+	if (spec->compute && loom_compute_parse(spec->compute) != (int)r->opened.model->plan.compute)
+		return false;
 	return !spec->quantization || !spec->quantization[0] || strcmp(q, mine) == 0;
 }
 
@@ -308,7 +349,7 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 	if (loom_str_starts(m->stored, "gguf:"))
 		loom_str_copy(out->quantization, sizeof out->quantization, m->stored + strlen("gguf:"));
 	out->loader = loom_loader_name(r->opened.loader);
-	out->compute = "float32";
+	out->compute = loom_compute_name(m->plan.compute);
 	out->n_embd = m->plan.n_embd;
 	out->n_layer = m->plan.n_layer;
 	out->n_vocab = m->plan.n_vocab;

@@ -197,7 +197,7 @@ enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 
 enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *err)
 {
-	static const char *const fields[] = {"model", "device", "dtype", "loader", "quantization", NULL};
+	static const char *const fields[] = {"model", "device", "dtype", "loader", "quantization", "compute", NULL};
 	struct loom_load_spec spec = {.loader = -1, .prefer = true, .cancelled = x->gone, .cancelled_ctx = x->gone_ctx};
 	struct loom_resident *r = NULL;
 	struct loom_model_info info;
@@ -211,6 +211,7 @@ enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *e
 	rc = rc ? rc : loom_json_str(&ctx, root, "device", &spec.device, err);
 	rc = rc ? rc : loom_json_str(&ctx, root, "dtype", &dtype, err);
 	rc = rc ? rc : loom_json_str(&ctx, root, "loader", &loader, err);
+	rc = rc ? rc : loom_json_str(&ctx, root, "compute", &spec.compute, err);
 	rc = rc ? rc : loom_check_quantization(root, err);
 	if (rc == LOOM_OK && dtype && strcmp(dtype, "auto") != 0) {
 		spec.dtype = loom_dtype_from_torch(dtype);
@@ -235,6 +236,7 @@ enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *e
 		number(&j, "load_time_seconds", info.load_seconds);
 		named(&j, "loader_type", info.loader);
 		named(&j, "quantization", info.quantization[0] ? info.quantization : NULL);
+		named(&j, "compute", info.compute);
 		if (info.warning[0]) {
 			named(&j, "warning", info.warning);
 		}

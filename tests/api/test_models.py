@@ -26,6 +26,26 @@ def test_load_list_unload(new_server, tiny):
         assert s.stop() == 0
 
 
+def test_compute_is_named(new_server, tiny):
+    s = new_server("--log-level", "error")
+    try:
+        ask = dict(prompt="hello there", max_tokens=0, model=tiny("llama-gqa"))
+        assert s.client.post("/models/load", json=dict(model=ask["model"], compute="int4")).status_code == 422
+        r = s.client.post("/models/load", json=dict(model=ask["model"], compute="bf16", dtype="float32"))
+        assert r.status_code == 422 and "bf16" in r.json()["error"]["message"]
+        exact = s.client.post("/generate", json=ask).json()
+        assert exact["metadata"]["compute"] == "float32"
+        s.client.delete("/models/" + ask["model"])
+        r = s.client.post("/models/load", json=dict(model=ask["model"], compute="bf16")).json()
+        assert r["compute"] == "bf16" and r["dtype"] == "bfloat16"
+        fast = s.client.post("/generate", json=ask).json()
+        assert fast["metadata"]["compute"] == "bf16"
+        a, b = exact["hidden_states"]["-1"]["data"], fast["hidden_states"]["-1"]["data"]
+        assert a != b and max(abs(x - y) for x, y in zip(a, b)) < 0.05 * max(map(abs, a))
+    finally:
+        assert s.stop() == 0
+
+
 def test_tokenize_both_ways(post, tiny):
     a = post("/tokenize", model=tiny("llama-gqa"), text="héllo <|x|> 世界\n").json()
     assert len(a["ids"]) == len(a["tokens"]) == len(a["offsets"]) == len(a["special_tokens_mask"])

@@ -24,7 +24,7 @@ static void open_product(struct product *p, enum loom_dtype t, int64_t m, int64_
 	uint16_t *half = malloc(count * 2);
 
 	p->m = m;
-	p->bytes = loom_packed_bytes(t, n, k);
+	p->bytes = loom_packed_bytes(t, false, n, k);
 	p->w = (struct loom_packed){.dtype = t, .n_row = n, .n_col = k, .data = loom_pages_alloc(p->bytes)};
 	p->plain = malloc(count * sizeof(float));
 	p->x = malloc((size_t)(m * k) * sizeof(float));

@@ -53,7 +53,7 @@ static unsigned char *random_blocks(enum loom_dtype t, size_t blocks, uint64_t *
 static void open_plain(struct matrix *x, int64_t n, int64_t k)
 {
 	x->plain = calloc((size_t)(n * k), sizeof(float));
-	x->f = (struct loom_packed){.dtype = LOOM_F32, .n_row = n, .n_col = k, .data = loom_pages_alloc(loom_packed_bytes(LOOM_F32, n, k))};
+	x->f = (struct loom_packed){.dtype = LOOM_F32, .n_row = n, .n_col = k, .data = loom_pages_alloc(loom_packed_bytes(LOOM_F32, false, n, k))};
 	assert_true(x->plain && x->f.data);
 }
 
@@ -123,7 +123,7 @@ static void open_codes(struct matrix *x, int bits, bool fp8, enum loom_combine c
 static void close_matrix(struct matrix *x)
 {
 	loom_pages_free(x->q.data, x->q.q.bytes);
-	loom_pages_free(x->f.data, loom_packed_bytes(LOOM_F32, x->f.n_row, x->f.n_col));
+	loom_pages_free(x->f.data, loom_packed_bytes(LOOM_F32, false, x->f.n_row, x->f.n_col));
 	free(x->plain);
 	free(x->g_idx);
 }

@@ -206,11 +206,22 @@ static void test_model(void **state)
 	every_isa(model);
 }
 
+/* The named mode keeps the same promise. */
+static int run_bf16(void)
+{
+	static char names[][16] = {"bert", "gpt2", "llama-odd", "qwen3"};
+	struct CMUnitTest tests[4];
+	for (size_t i = 0; i < 4; i++)
+		tests[i] = (struct CMUnitTest){.name = names[i], .test_func = test_model, .initial_state = names[i]};
+	setenv("TINY_COMPUTE", "bf16", 1);
+	return _cmocka_run_group_tests("invariance, compute bf16", tests, 4, NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
 	loom_json_setup();
 	if (argc == 4 && strcmp(argv[1], "--dump") == 0)
 		return dump(argv[2], argv[3]);
-	return tiny_main("invariance", test_model);
+	return tiny_main("invariance", test_model) + run_bf16();
 }

@@ -50,6 +50,7 @@ struct loom_device_state {
 	size_t page_floats;
 	size_t *layer_at;            /* [n_layer] where a layer begins in a page; floats */
 	float *matmul_scratch;       /* [n_thread] loom_matmul_scratch() */
+	uint16_t *rounded;           /* compute "bf16": rows of a product, rounded */
 	float *attn_work;            /* [n_thread] LOOM_ATTN_ROWS * d_value */
 	int32_t d_value;             /* widest value head */
 	float *score_bias;           /* [n_head][bias_stride] cpu_bias.c; NULL: the plan has none */
@@ -68,8 +69,10 @@ struct loom_device_state {
 
 /* The products of a matrix's runs, all of x and y as in whole; out [LOOM_MAX_RUNS]. Their number. cpu_exec.c */
 size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out);
+/* Is the weight laid out for bfloat16 dot products? cpu_load.c */
+bool loom_cpu_paired(const struct loom_plan *p, const struct loom_weight *w);
 /* Bytes of a weight as kept; 0 on overflow. cpu_load.c */
-size_t loom_cpu_weight_bytes(const struct loom_weight *w);
+size_t loom_cpu_weight_bytes(const struct loom_plan *p, const struct loom_weight *w);
 enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct loom_store *store, const struct loom_load_opts *o,
 	struct loom_device_model **out, struct loom_err *err) LOOM_MUST_CHECK;
 void loom_cpu_model_free(struct loom_device_model *m);

@@ -9,7 +9,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 	uint64_t sum = 0;
 
 	for (int32_t i = 0; i < plan->n_weight; i++) {
-		size_t n = loom_cpu_weight_bytes(&plan->weights[i]);
+		size_t n = loom_cpu_weight_bytes(plan, &plan->weights[i]);
 		if (n == 0 || __builtin_add_overflow(sum, (uint64_t)n, &sum)) {
 			return UINT64_MAX;
 		}
@@ -19,7 +19,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
-	size_t slots[LOOM_MAX_SLOT], matmul, attn, cos, sin, freq, tile0, layer_at, bias, total;
+	size_t slots[LOOM_MAX_SLOT], matmul, rounded, attn, cos, sin, freq, tile0, layer_at, bias, total;
 	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products;
 	size_t kv, page_floats;
 	int32_t rope_width, d_value, bias_stride;
@@ -78,6 +78,20 @@ static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 	l->moe_products = take(l, expert, LOOM_MAX_RUNS, sizeof(struct loom_product));
 }
 
+/* Elements of the longest row that is rounded for a product; 0 in exact mode. */
+static size_t widest_rounded(const struct loom_plan *p)
+{
+	size_t widest = 0;
+
+	for (int32_t i = 0; i < p->n_weight; i++) {
+		size_t n = loom_round_stride(p->weights[i].n_col);
+		if (loom_cpu_paired(p, &p->weights[i]) && n > widest) {
+			widest = n;
+		}
+	}
+	return widest;
+}
+
 static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)
 {
 	struct layout l = {.total = 0};
@@ -94,6 +108,7 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 		l.d_value = op->kind == LOOM_OP_ATTEND && op->d_value > l.d_value ? op->d_value : l.d_value;
 	}
 	l.matmul = take(&l, threads, loom_matmul_scratch(), sizeof(float));
+	l.rounded = take(&l, tok > (size_t)o->max_out ? tok : (size_t)o->max_out, widest_rounded(p), sizeof(uint16_t));
 	l.attn = take(&l, threads * LOOM_ATTN_ROWS, (size_t)l.d_value, sizeof(float));
 	l.cos = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
@@ -164,6 +179,7 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 		s->slots[i] = (float *)(void *)(base + l.slots[i]);
 	}
 	s->matmul_scratch = (float *)(void *)(base + l.matmul);
+	s->rounded = (uint16_t *)(void *)(base + l.rounded);
 	s->attn_work = (float *)(void *)(base + l.attn);
 	s->cos = (float *)(void *)(base + l.cos);
 	s->sin = (float *)(void *)(base + l.sin);

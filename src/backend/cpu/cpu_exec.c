@@ -229,11 +229,15 @@ size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_prod
 
 static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
 {
-	const struct loom_product whole = {.x = loom_cpu_at(s, &op->a, 0), .ldx = (size_t)s->plan->slot_width[op->a.slot],
+	const struct loom_cpu_weight *w = &s->model->weights[op->w];
+	const struct loom_product whole = {.x = loom_cpu_at(s, &op->a, 0), .ldx = (size_t)s->plan->slot_width[op->a.slot], .rounded = s->rounded,
 		.bias = vector(s, op->bias), .y = loom_cpu_at(s, &op->out, 0), .ldy = (size_t)s->plan->slot_width[op->out.slot], .m = n_row};
 	struct loom_product products[LOOM_MAX_RUNS];
-	size_t n = loom_cpu_products(&s->model->weights[op->w], &whole, products);
+	size_t n = loom_cpu_products(w, &whole, products);
 
+	if (w->packed[0].paired) {
+		loom_matmul_round(s->pool, s->isa, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
+	}
 	loom_matmul_many(s->pool, s->isa, products, n, s->matmul_scratch);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "attn.h"
+#include "dot.h"
 #include "loom_backend.h"
 #include "matmul_kernels.h"
 #include "rows.h"
@@ -63,4 +64,11 @@ const struct loom_matmul_kernels *loom_matmul_kernels_for(enum loom_isa isa)
 	static const struct loom_matmul_kernels *const tables[LOOM_N_ISA] = {&loom_matmul_ref, &loom_matmul_avx2, &loom_matmul_avx512};
 
 	return tables[isa];
+}
+
+const struct loom_dot *loom_dot_for(enum loom_isa isa)
+{
+	static const struct loom_dot *const tables[LOOM_N_ISA] = {&loom_dot_ref, &loom_dot_avx2, &loom_dot_avx2};
+
+	return isa == LOOM_ISA_AVX512 && loom_dot_native() ? &loom_dot_bf16 : tables[isa];
 }

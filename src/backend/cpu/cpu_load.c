@@ -11,6 +11,19 @@
 
 #define PIECE_BYTES (4u << 20) /* read at once, as stored */
 
+bool loom_cpu_paired(const struct loom_plan *p, const struct loom_weight *w)
+{
+	if (p->compute != LOOM_COMPUTE_BF16 || w->kind != LOOM_WEIGHT_MATRIX || w->dtype != LOOM_BF16) {
+		return false;
+	}
+	for (int32_t i = 0; i < p->n_op; i++) { /* experts' products are not rounded */
+		if (p->ops[i].kind == LOOM_OP_LINEAR && &p->weights[p->ops[i].w] == w) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool is_blocks(enum loom_dtype t)
 {
 	return loom_dtype_block(t) > 1;
@@ -39,7 +52,8 @@ static enum loom_dtype part_type(const struct loom_weight *w, int k)
 }
 
 /* Fills out with the runs of equal type among the parts, at with where each begins in the weight's memory; their number, 0 on overflow. */
-static int lay_out(const struct loom_weight *w, struct loom_packed out[LOOM_MAX_RUNS], size_t at[LOOM_MAX_RUNS], size_t *bytes)
+static int lay_out(const struct loom_plan *plan, const struct loom_weight *w, struct loom_packed out[LOOM_MAX_RUNS],
+	size_t at[LOOM_MAX_RUNS], size_t *bytes)
 {
 	bool split = as_stored(w);
 	int n = 0;
@@ -51,7 +65,8 @@ static int lay_out(const struct loom_weight *w, struct loom_packed out[LOOM_MAX_
 		if (n > 0 && out[n - 1].dtype == t) {
 			out[n - 1].n_row += rows;
 		} else {
-			out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col};
+			out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col,
+				.paired = loom_cpu_paired(plan, w)};
 		}
 	}
 	for (int i = 0; i < n; i++) {
@@ -59,7 +74,7 @@ static int lay_out(const struct loom_weight *w, struct loom_packed out[LOOM_MAX_
 		if (is_blocks(out[i].dtype)) {
 			size = loom_packq_of_blocks(&out[i].q, out[i].dtype, out[i].n_row, out[i].n_col) ? out[i].q.bytes : 0;
 		} else {
-			size = loom_packed_bytes(out[i].dtype, out[i].n_row, out[i].n_col);
+			size = loom_packed_bytes(out[i].dtype, out[i].paired, out[i].n_row, out[i].n_col);
 		}
 		at[i] = *bytes;
 		if (size == 0 || !loom_add(size, 63, &size) || !loom_add(*bytes, size / 64 * 64, bytes)) {
@@ -69,14 +84,14 @@ static int lay_out(const struct loom_weight *w, struct loom_packed out[LOOM_MAX_
 	return n;
 }
 
-size_t loom_cpu_weight_bytes(const struct loom_weight *w)
+size_t loom_cpu_weight_bytes(const struct loom_plan *p, const struct loom_weight *w)
 {
 	struct loom_packed packed[LOOM_MAX_RUNS];
 	uint64_t bytes;
 	size_t n, at[LOOM_MAX_RUNS];
 
 	if (w->kind == LOOM_WEIGHT_MATRIX) {
-		return lay_out(w, packed, at, &n) ? n : 0;
+		return lay_out(p, w, packed, at, &n) ? n : 0;
 	}
 	return loom_mul((size_t)w->n_row, (size_t)w->n_col, &n) && loom_dtype_bytes(w->dtype, n, &bytes) && bytes <= SIZE_MAX ? (size_t)bytes : 0;
 }
@@ -311,7 +326,7 @@ static enum loom_status allocate(struct loom_device_model *m, struct loom_err *e
 	for (int32_t i = 0; i < m->plan->n_weight; i++) {
 		const struct loom_weight *w = &m->plan->weights[i];
 		struct loom_cpu_weight *cw = &m->weights[i];
-		size_t bytes = loom_cpu_weight_bytes(w);
+		size_t bytes = loom_cpu_weight_bytes(m->plan, w);
 		void *p = bytes ? loom_pages_alloc(bytes) : NULL;
 		if (!p) {
 			return loom_err_nomem(err, w->name, bytes);
@@ -322,7 +337,7 @@ static enum loom_status allocate(struct loom_device_model *m, struct loom_err *e
 		}
 		if (w->kind == LOOM_WEIGHT_MATRIX) {
 			size_t at[LOOM_MAX_RUNS];
-			cw->n_packed = lay_out(w, cw->packed, at, &bytes);
+			cw->n_packed = lay_out(m->plan, w, cw->packed, at, &bytes);
 			for (int k = 0; k < cw->n_packed; k++) {
 				cw->packed[k].data = (char *)p + at[k];
 			}

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dot.h"
 #include "f16.h"
 #include "matmul_kernels.h"
 #include "mem.h"
@@ -20,14 +21,52 @@ static int64_t panels(int64_t n_row)
 	return (n_row + LOOM_PANEL - 1) / LOOM_PANEL;
 }
 
-size_t loom_packed_bytes(enum loom_dtype dtype, int64_t n_row, int64_t n_col)
+/* Columns as they are laid out. */
+static int64_t columns(int64_t n_col, bool paired)
+{
+	return paired ? n_col + n_col % 2 : n_col;
+}
+
+/* Index of an element in the packed data. */
+static size_t packed_at(const struct loom_packed *p, int64_t row, int64_t k)
+{
+	size_t panel = (size_t)(row / LOOM_PANEL) * (size_t)columns(p->n_col, p->paired), lane = (size_t)(row % LOOM_PANEL);
+
+	return p->paired ? (panel + (size_t)(k - k % 2)) * LOOM_PANEL + 2 * lane + (size_t)(k % 2) : (panel + (size_t)k) * LOOM_PANEL + lane;
+}
+
+size_t loom_packed_bytes(enum loom_dtype dtype, bool paired, int64_t n_row, int64_t n_col)
 {
 	size_t n;
 
-	if (!loom_mul((size_t)panels(n_row) * LOOM_PANEL, (size_t)n_col, &n) || !loom_mul(n, elem_size(dtype), &n)) {
+	if (!loom_mul((size_t)panels(n_row) * LOOM_PANEL, (size_t)columns(n_col, paired), &n) || !loom_mul(n, elem_size(dtype), &n)) {
 		return 0;
 	}
 	return n;
+}
+
+static void pack_row_f32(float *d, const float *s, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		d[k * LOOM_PANEL] = s[k];
+	}
+}
+
+static void pack_row_half(uint16_t *d, const uint16_t *s, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		d[k * LOOM_PANEL] = s[k];
+	}
+}
+
+static void pack_row_paired(uint16_t *d, const uint16_t *s, size_t n)
+{
+	for (size_t k = 0; k + 2 <= n; k += 2) {
+		memcpy(d + k * LOOM_PANEL, s + k, 2 * sizeof(*s));
+	}
+	if (n % 2) {
+		d[(n - 1) * LOOM_PANEL] = s[n - 1];
+	}
 }
 
 void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const void *src)
@@ -35,20 +74,11 @@ void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const 
 	size_t k_n = (size_t)p->n_col;
 
 	for (int64_t r = 0; r < n; r++) {
-		int64_t row = row0 + r;
-		size_t at = (size_t)(row / LOOM_PANEL) * LOOM_PANEL * k_n + (size_t)(row % LOOM_PANEL);
+		size_t at = packed_at(p, row0 + r, 0), from = (size_t)r * k_n;
 		if (p->dtype == LOOM_F32) {
-			const float *s = (const float *)src + (size_t)r * k_n;
-			float *d = (float *)p->data + at;
-			for (size_t k = 0; k < k_n; k++) {
-				d[k * LOOM_PANEL] = s[k];
-			}
+			pack_row_f32((float *)p->data + at, (const float *)src + from, k_n);
 		} else {
-			const uint16_t *s = (const uint16_t *)src + (size_t)r * k_n;
-			uint16_t *d = (uint16_t *)p->data + at;
-			for (size_t k = 0; k < k_n; k++) {
-				d[k * LOOM_PANEL] = s[k];
-			}
+			(p->paired ? pack_row_paired : pack_row_half)((uint16_t *)p->data + at, (const uint16_t *)src + from, k_n);
 		}
 	}
 }
@@ -60,47 +90,88 @@ void loom_pack_columns(const struct loom_packed *p, int64_t row0, int64_t n_row,
 	for (int64_t k = 0; k < n_k; k++) {
 		const char *s = (const char *)src + (size_t)k * (size_t)n_row * size;
 		for (int64_t r = 0; r < n_row;) {
-			int64_t row = row0 + r, in_panel = row % LOOM_PANEL;
-			int64_t run = LOOM_PANEL - in_panel < n_row - r ? LOOM_PANEL - in_panel : n_row - r;
-			size_t at = ((size_t)(row / LOOM_PANEL) * (size_t)p->n_col + (size_t)(k0 + k)) * LOOM_PANEL + (size_t)in_panel;
-			memcpy((char *)p->data + at * size, s + (size_t)r * size, (size_t)run * size);
+			int64_t in_panel = (row0 + r) % LOOM_PANEL;
+			int64_t run = p->paired ? 1 : LOOM_PANEL - in_panel < n_row - r ? LOOM_PANEL - in_panel : n_row - r;
+			memcpy((char *)p->data + packed_at(p, row0 + r, k0 + k) * size, s + (size_t)r * size, (size_t)run * size);
 			r += run;
 		}
 	}
 }
 
+static float element(const struct loom_packed *p, int64_t row, int64_t col)
+{
+	size_t i = packed_at(p, row, col);
+
+	if (p->dtype == LOOM_F32) {
+		return ((const float *)p->data)[i];
+	}
+	return p->dtype == LOOM_F16 ? loom_f16_to_f32(((const uint16_t *)p->data)[i]) : loom_bf16_to_f32(((const uint16_t *)p->data)[i]);
+}
+
 void loom_packed_row(const struct loom_packed *p, int64_t row, float *dst)
 {
-	size_t k_n = (size_t)p->n_col, at = (size_t)(row / LOOM_PANEL) * LOOM_PANEL * k_n + (size_t)(row % LOOM_PANEL);
-
 	if (p->q.codes != LOOM_CODES_NONE) {
 		loom_packq_row(p, row, dst);
 		return;
 	}
-	const float *f = (const float *)p->data + (p->dtype == LOOM_F32 ? at : 0);
-	const uint16_t *h = (const uint16_t *)p->data + (p->dtype == LOOM_F32 ? 0 : at);
-
-	for (size_t k = 0; k < k_n; k++) {
-		size_t i = k * LOOM_PANEL;
-		dst[k] = p->dtype == LOOM_F32 ? f[i] : p->dtype == LOOM_F16 ? loom_f16_to_f32(h[i]) : loom_bf16_to_f32(h[i]);
+	for (int64_t k = 0; k < p->n_col; k++) {
+		dst[k] = element(p, row, k);
 	}
 }
 
 struct job {
 	const struct loom_matmul_kernels *kern;
 	const struct loom_packq_kernels *quant;
+	enum loom_isa isa;
 	const struct loom_product *products; /* [n] by item0 */
 	size_t n;
 	float *scratch;
 };
 
-static const loom_tile_fn *tiles_of(const struct loom_matmul_kernels *k, enum loom_dtype t)
+/* How a product's blocks are multiplied. */
+struct way {
+	const loom_tile_fn *tiles;
+	int64_t max_rows;
+	bool widen;     /* the tiles read a float32 copy of each block */
+	const char *x;
+	size_t x_size, ldx;
+};
+
+static struct way way_of(const struct job *j, const struct loom_product *p, int64_t rows)
 {
-	return t == LOOM_F32 ? k->f32 : t == LOOM_F16 ? k->f16 : k->bf16;
+	const struct loom_matmul_kernels *k = j->kern;
+	const struct loom_packed *w = p->w;
+	/* a copy of plain floats pays when several tiles read it */
+	bool widen = w->q.codes != LOOM_CODES_NONE || (w->dtype != LOOM_F32 && j->scratch && rows > k->max_rows);
+
+	if (w->paired) {
+		const struct loom_dot *d = loom_dot_for(j->isa);
+		return (struct way){.tiles = d->tile, .max_rows = d->max_rows, .x = (const char *)p->rounded, .x_size = sizeof(*p->rounded),
+			.ldx = loom_round_stride(w->n_col)};
+	}
+	return (struct way){.tiles = widen || w->dtype == LOOM_F32 ? k->f32 : w->dtype == LOOM_F16 ? k->f16 : k->bf16, .max_rows = k->max_rows,
+		.widen = widen, .x = (const char *)p->x, .x_size = sizeof(*p->x), .ldx = p->ldx};
+}
+
+/* Block k0 .. k0+kn of a panel as the tiles read it. */
+static const void *block_of(const struct job *j, const struct loom_packed *w, bool widen, int64_t panel, int64_t k0, int64_t kn, int thread)
+{
+	size_t at = (size_t)(panel * columns(w->n_col, w->paired) + k0) * LOOM_PANEL;
+	float *wide = j->scratch ? j->scratch + (size_t)thread * loom_matmul_scratch() : NULL;
+
+	if (!widen) {
+		return (const char *)w->data + at * elem_size(w->dtype);
+	}
+	if (w->q.codes != LOOM_CODES_NONE) {
+		j->quant->widen(w, panel, k0, kn, wide);
+	} else {
+		(w->dtype == LOOM_F16 ? j->kern->widen_f16 : j->kern->widen_bf16)((const uint16_t *)w->data + at, wide, (size_t)kn * LOOM_PANEL);
+	}
+	return wide;
 }
 
 /* A tile whose panel is cut by the end of W goes through a full-width copy. */
-static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first, int64_t rows,
+static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, int64_t rows,
 	int64_t width)
 {
 	float tmp[LOOM_TILE * LOOM_PANEL];
@@ -152,36 +223,26 @@ static void run_item(void *ctx, size_t item, int thread)
 	const struct loom_product *p = product_of(j, item);
 	const struct loom_packed *w = p->w;
 	int64_t in = (int64_t)(item - p->item0), panel = in / p->n_block, row0 = in % p->n_block * p->row_block;
-	int64_t rows = p->m - row0 < p->row_block ? p->m - row0 : p->row_block;
+	int64_t rows = p->m - row0 < p->row_block ? p->m - row0 : p->row_block, n_col = columns(w->n_col, w->paired);
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
 	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
-	float *wide = j->scratch ? j->scratch + (size_t)thread * loom_matmul_scratch() : NULL;
-	bool quant = w->q.codes != LOOM_CODES_NONE, direct = quant && rows == 1 && w->q.codes != LOOM_CODES_RAW;
-	bool widen = !quant && w->dtype != LOOM_F32 && wide && rows > j->kern->max_rows;
-	const loom_tile_fn *tiles = tiles_of(j->kern, widen || quant ? LOOM_F32 : w->dtype);
+	struct way way = way_of(j, p, rows);
+	bool direct = rows == 1 && w->q.codes != LOOM_CODES_NONE && w->q.codes != LOOM_CODES_RAW;
 
 	if (direct) {
 		quantized_row(j->quant, w, panel, p->x + (size_t)row0 * p->ldx, y, width);
 	}
-	for (int64_t k0 = 0; k0 < w->n_col && !direct; k0 += LOOM_KBLOCK) {
-		int64_t kn = w->n_col - k0 < LOOM_KBLOCK ? w->n_col - k0 : LOOM_KBLOCK;
-		const char *block = (const char *)w->data + ((size_t)panel * (size_t)w->n_col + (size_t)k0) * LOOM_PANEL * elem_size(w->dtype);
-		if (quant) {
-			j->quant->widen(w, panel, k0, kn, wide);
-			block = (const char *)wide;
-		} else if (widen) {
-			(w->dtype == LOOM_F16 ? j->kern->widen_f16 : j->kern->widen_bf16)((const uint16_t *)(const void *)block, wide,
-				(size_t)kn * LOOM_PANEL);
-			block = (const char *)wide;
-		}
-		for (int64_t r = 0; r < rows; r += j->kern->max_rows) {
-			int64_t n = rows - r < j->kern->max_rows ? rows - r : j->kern->max_rows;
-			const float *x = p->x + (size_t)(row0 + r) * p->ldx + (size_t)k0;
+	for (int64_t k0 = 0; k0 < n_col && !direct; k0 += LOOM_KBLOCK) {
+		int64_t kn = n_col - k0 < LOOM_KBLOCK ? n_col - k0 : LOOM_KBLOCK;
+		const void *block = block_of(j, w, way.widen, panel, k0, kn, thread);
+		for (int64_t r = 0; r < rows; r += way.max_rows) {
+			int64_t n = rows - r < way.max_rows ? rows - r : way.max_rows;
+			const char *x = way.x + ((size_t)(row0 + r) * way.ldx + (size_t)k0) * way.x_size;
 			float *out = y + (size_t)r * p->ldy;
 			if (width == LOOM_PANEL) {
-				tiles[n - 1](block, kn, x, p->ldx, out, p->ldy, k0 == 0);
+				way.tiles[n - 1](block, kn, x, way.ldx, out, p->ldy, k0 == 0);
 			} else {
-				edge_tile(tiles[n - 1], block, kn, x, p->ldx, out, p->ldy, k0 == 0, n, width);
+				edge_tile(way.tiles[n - 1], block, kn, x, way.ldx, out, p->ldy, k0 == 0, n, width);
 			}
 		}
 	}
@@ -201,7 +262,8 @@ size_t loom_matmul_scratch(void)
 
 void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_product *products, size_t n, float *scratch)
 {
-	struct job j = {.kern = loom_matmul_kernels_for(isa), .quant = loom_packq_kernels_for(isa), .products = products, .n = n, .scratch = scratch};
+	struct job j = {.kern = loom_matmul_kernels_for(isa), .quant = loom_packq_kernels_for(isa), .isa = isa, .products = products,
+		.n = n, .scratch = scratch};
 	int64_t threads = pool ? loom_pool_size(pool) : 1, all_panels = 0;
 	size_t items = 0;
 
@@ -229,5 +291,53 @@ void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_pa
 
 	if (m > 0) {
 		loom_matmul_many(pool, isa, &p, 1, scratch);
+	}
+}
+
+/* ---- compute "bf16" ---- */
+
+#define ROUND_FLOATS 16384 /* handed to a thread at once */
+
+struct rounding {
+	void (*round)(const float *src, uint16_t *dst, size_t n);
+	const float *x;
+	uint16_t *dst;
+	size_t ldx, n_col, per_item, m;
+};
+
+size_t loom_round_stride(int64_t n_col)
+{
+	return ((size_t)n_col + 31) / 32 * 32 + 32; /* whole cache lines, not a power of two */
+}
+
+static void round_item(void *ctx, size_t item, int thread)
+{
+	const struct rounding *j = ctx;
+	size_t end = (item + 1) * j->per_item < j->m ? (item + 1) * j->per_item : j->m;
+
+	(void)thread;
+	for (size_t r = item * j->per_item; r < end; r++) {
+		uint16_t *d = j->dst + r * loom_round_stride((int64_t)j->n_col);
+		j->round(j->x + r * j->ldx, d, j->n_col);
+		d[j->n_col] = 0; /* what an odd column is paired with */
+	}
+}
+
+void loom_matmul_round(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst)
+{
+	struct rounding j = {.round = loom_dot_for(isa)->round, .x = x, .dst = dst, .ldx = ldx, .n_col = (size_t)n_col, .m = (size_t)m,
+		.per_item = ROUND_FLOATS / (size_t)n_col > 0 ? ROUND_FLOATS / (size_t)n_col : 1};
+	size_t n = (j.m + j.per_item - 1) / j.per_item;
+
+	loom_pool_run(n > 1 ? pool : NULL, n, round_item, &j);
+}
+
+void loom_matmul_dot(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const uint16_t *x, int64_t m, const float *bias,
+	float *y, size_t ldy)
+{
+	struct loom_product p = {.w = w, .rounded = x, .bias = bias, .y = y, .ldy = ldy, .m = m};
+
+	if (m > 0) {
+		loom_matmul_many(pool, isa, &p, 1, NULL);
 	}
 }

@@ -8,6 +8,7 @@
 #ifndef LOOM_MATMUL_H
 #define LOOM_MATMUL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,11 @@ struct loom_packed {
 	int64_t n_row, n_col;  /* N outputs, K inputs */
 	void *data;            /* 64-byte aligned, loom_packed_bytes (or q.bytes) long; owned by the caller */
 	struct loom_packq q;   /* q.codes is LOOM_CODES_NONE for plain floats */
+	bool paired;           /* BF16 laid out for loom_matmul_dot (dot.h), not for loom_matmul */
 };
 
 /* Bytes of the packed form; 0 on overflow. */
-size_t loom_packed_bytes(enum loom_dtype dtype, int64_t n_row, int64_t n_col);
+size_t loom_packed_bytes(enum loom_dtype dtype, bool paired, int64_t n_row, int64_t n_col);
 /* Puts rows [row0, row0+n) from src [n, n_col] (elements of p->dtype, row-major). Safe from several threads for different rows.
  * data must have been zeroed before. */
 void loom_pack_rows(const struct loom_packed *p, int64_t row0, int64_t n, const void *src);
@@ -47,6 +49,7 @@ size_t loom_matmul_scratch(void);
 struct loom_product {
 	const struct loom_packed *w;
 	const float *x, *bias; /* bias NULL: none */
+	const uint16_t *rounded; /* x of a paired w: see loom_matmul_round */
 	float *y;
 	size_t ldx, ldy;
 	int64_t m;             /* rows; at least 1 */
@@ -54,5 +57,14 @@ struct loom_product {
 	int64_t row_block, n_block;
 };
 void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_product *products, size_t n, float *scratch);
+
+/* ---- compute "bf16" (dot.h) ---- */
+/* Elements from one rounded row to the next. */
+size_t loom_round_stride(int64_t n_col);
+/* dst [m, loom_round_stride(n_col)] = x [m, n_col] (row stride ldx) in bfloat16. */
+void loom_matmul_round(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst);
+/* y = x W^T (+ bias) as dot.h defines it; w paired, x rounded. */
+void loom_matmul_dot(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const uint16_t *x, int64_t m, const float *bias,
+	float *y, size_t ldy);
 
 #endif

@@ -25,8 +25,9 @@ INLINE __m256 load_bf16(const void *w, size_t i)
 
 /* `rows` rows by `vecs` vectors, `passes` times side by side (vecs * passes == 6). Constant bounds: unrolled. */
 #define TILE(type, rows, vecs, passes) \
-	static void tile_##type##_##rows(const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
 	{ \
+		const float *x = rows_x; \
 		for (size_t p = 0; p < (passes); p++) { \
 			__m256 acc[rows][vecs]; \
 			size_t col = p * (vecs) * 8; \

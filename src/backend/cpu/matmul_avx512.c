@@ -28,8 +28,9 @@ INLINE __m512 load_bf16(const void *w, size_t i)
 
 /* The loops over rows and columns have constant bounds: they are unrolled, and acc lives in registers. */
 #define TILE(type, rows) \
-	static void tile_##type##_##rows(const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
 	{ \
+		const float *x = rows_x; \
 		__m512 acc[rows][3]; \
 		for (int r = 0; r < (rows); r++) { \
 			acc[r][0] = acc[r][1] = acc[r][2] = _mm512_setzero_ps(); \

@@ -11,8 +11,8 @@
 #define LOOM_TILE 8 /* most rows of x in one call */
 
 /* y[r][0..47] = (first ? 0 : y[r]) + chain over k of x[r][k] * w[k][0..47], for rows r of the function's number; w is [kn, 48] of the
- * table's type. */
-typedef void (*loom_tile_fn)(const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first);
+ * table's type; x is float32 here, bfloat16 in dot.h. ldx and ldy count elements. */
+typedef void (*loom_tile_fn)(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first);
 
 struct loom_matmul_kernels {
 	int max_rows; /* of a tile; at most LOOM_TILE */

@@ -21,8 +21,9 @@ static float at_bf16(const void *w, size_t i)
 }
 
 #define TILE(type) \
-	static void tile_##type(const void *w, int64_t kn, const float *x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
 	{ \
+		const float *x = rows_x; \
 		float sum[LOOM_PANEL] = {0}; \
 		(void)ldx; \
 		(void)ldy; \

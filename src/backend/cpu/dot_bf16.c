@@ -1,0 +1,61 @@
+/* dot_bf16.c: the bfloat16 product by AVX-512's dot product instruction: tiles of up to 8 rows by 48 outputs. */
+#include <immintrin.h>
+
+#include "dot.h"
+#include "f16.h"
+#include "matmul.h"
+
+#define STORE(r, c) \
+	_mm512_storeu_ps(y + (r) * ldy + 16 * (c), first ? acc[r][c] : _mm512_add_ps(_mm512_loadu_ps(y + (r) * ldy + 16 * (c)), acc[r][c]))
+#define DOT(sum, x, w) _mm512_dpbf16_ps(sum, (__m512bh)(x), (__m512bh)(w))
+
+/* The loops over rows have constant bounds: they are unrolled, and acc lives in registers. */
+#define TILE(rows) \
+	static void tile_##rows(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first) \
+	{ \
+		__m512 acc[rows][3]; \
+		for (int r = 0; r < (rows); r++) { \
+			acc[r][0] = acc[r][1] = acc[r][2] = _mm512_setzero_ps(); \
+		} \
+		for (size_t k = 0; k < (size_t)kn; k += 2) { \
+			const uint16_t *at = (const uint16_t *)w + k * LOOM_PANEL; \
+			__m512i w0 = _mm512_loadu_si512(at), w1 = _mm512_loadu_si512(at + 32), w2 = _mm512_loadu_si512(at + 64); \
+			for (size_t r = 0; r < (rows); r++) { \
+				__m512i v = _mm512_set1_epi32(*(const int *)(const void *)((const uint16_t *)x + r * ldx + k)); \
+				acc[r][0] = DOT(acc[r][0], v, w0); \
+				acc[r][1] = DOT(acc[r][1], v, w1); \
+				acc[r][2] = DOT(acc[r][2], v, w2); \
+			} \
+		} \
+		for (size_t r = 0; r < (rows); r++) { \
+			STORE(r, 0); \
+			STORE(r, 1); \
+			STORE(r, 2); \
+		} \
+	}
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+TILE(7)
+TILE(8)
+
+static void round_n(const float *src, uint16_t *dst, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512 v = _mm512_loadu_ps(src + i);
+		__m512i u = _mm512_castps_si512(v), half = _mm512_srli_epi32(u, 16), lsb = _mm512_and_si512(half, _mm512_set1_epi32(1));
+		__m512i r = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(lsb, _mm512_set1_epi32(0x7fff))), 16);
+		__m512i nan = _mm512_or_si512(half, _mm512_set1_epi32(0x40));
+		r = _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), r, nan);
+		_mm256_storeu_si256((__m256i *)(void *)(dst + i), _mm512_cvtepi32_epi16(r));
+	}
+	loom_f32_to_bf16_n(src + i, dst + i, n - i);
+}
+
+const struct loom_dot loom_dot_bf16 = {.max_rows = 8,
+	.tile = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8}, .round = round_n};
