@@ -81,6 +81,7 @@ struct loom_model_info {
 	uint64_t memory_bytes;
 	double load_seconds, idle_seconds, auto_unload_in; /* auto_unload_in < 0: never */
 	int in_flight;
+	uint64_t n_found, n_preempted; /* since it was loaded: prompt positions taken from shared pages, sequences run again */
 	bool loading, causal;
 	const char *phase;        /* while loading: "opening", "downloading" or "reading" */
 	double progress;          /* 0..1, of the phase */

@@ -25,6 +25,7 @@ struct loom_worker {
 	bool stop, abort;             /* stop: end when idle; abort: end what runs with LOOM_E_UNAVAILABLE */
 	atomic_bool alive;
 	atomic_int n_touched;         /* KV pages in memory */
+	atomic_ullong n_found, n_preempted; /* the runner's, for others to read */
 	struct loom_runner runner;    /* the thread's own */
 };
 enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err) LOOM_MUST_CHECK;

@@ -17,6 +17,7 @@
 #define DEFAULT_STEP_TOKENS 512
 #define MAX_OUT_ROWS 128  /* rows of logits in a step: sequences that decode at once */
 #define SHARED_PAGES 2048 /* beyond one sequence of full length */
+#define KEEP_BYTES ((uint64_t)64 << 20) /* of pages kept for prompts that begin alike, and a twentieth of the weights beside it */
 
 /* ---- device ---- */
 
@@ -152,6 +153,14 @@ static enum loom_status make_room(struct loom_resident *r, struct loom_entry *en
 	return st;
 }
 
+/* Pages that are kept when no sequence holds them. */
+static int32_t kept_pages(const struct loom_resident *r)
+{
+	uint64_t page = state_bytes(r, 2) - state_bytes(r, 1), n = (KEEP_BYTES + r->model_bytes / 20) / (page ? page : 1);
+	uint64_t most = (uint64_t)r->state_opts.n_page / 2;
+	return (int32_t)(n < most ? n : most);
+}
+
 /* ---- opening ---- */
 
 struct progress {
@@ -255,7 +264,8 @@ static enum loom_status load(struct loom_resident *r, struct loom_entry *entry, 
 	if (!st)
 		st = read_weights(r, entry, err);
 	if (!st)
-		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, err);
+		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, kept_pages(r),
+			err);
 	if (!st) {
 		st = loom_worker_start(&r->worker, (size_t)e->opts.max_queue, err);
 		r->worker_started = !st;
@@ -359,6 +369,8 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 	out->load_seconds = r->load_seconds;
 	out->auto_unload_in = -1;
 	out->in_flight = atomic_load(&r->in_flight);
+	out->n_found = atomic_load(&r->worker.n_found);
+	out->n_preempted = atomic_load(&r->worker.n_preempted);
 	out->causal = m->plan.causal;
 }
 

@@ -146,6 +146,8 @@ static void *run(void *ctx)
 		if (!idle)
 			loom_runner_step(&w->runner);
 		atomic_store_explicit(&w->n_touched, w->runner.kv.n_touched, memory_order_relaxed);
+		atomic_store_explicit(&w->n_found, w->runner.n_found, memory_order_relaxed);
+		atomic_store_explicit(&w->n_preempted, w->runner.n_preempted, memory_order_relaxed);
 		for (struct loom_seq *s; (s = loom_runner_reap(&w->runner)) != NULL;)
 			tell(s);
 		if (stop && w->runner.n_seq == 0)

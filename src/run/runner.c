@@ -1,4 +1,4 @@
-/* runner.c: one step after another over the sequences of a model: choose rows, list the copies, run, hand out.
+/* runner.c: one step after another over the sequences of a model: choose rows (schedule.c), list the copies, run, hand out.
  *
  * Stands between the sequences and the backend's exec. It allocates when sequences come and when the list of copies grows, never
  * inside exec. Queues, threads and waiting are the engine's. */
@@ -6,17 +6,28 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "mem.h"
 
-/* Fewest rows that a waiting prompt is given when many share a step. */
-#define LEAST_SHARE LOOM_PAGE
+/* Rotary types that look at the length give a position other numbers when it is run again later. */
+static bool looks_at_length(const struct loom_plan *p)
+{
+	for (int32_t i = 0; i < p->n_rope; i++) {
+		if (p->ropes[i].type == LOOM_ROPE_DYNAMIC || p->ropes[i].type == LOOM_ROPE_LONGROPE)
+			return true;
+	}
+	return false;
+}
 
 enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backend *b, struct loom_device_state *state,
-	const struct loom_plan *plan, const struct loom_state_opts *o, struct loom_err *err)
+	const struct loom_plan *plan, const struct loom_state_opts *o, int32_t keep, struct loom_err *err)
 {
 	size_t n_tok = (size_t)o->max_tok, n_out = (size_t)o->max_out, n_logit = (size_t)plan->n_logit;
-	*r = (struct loom_runner){.backend = b, .state = state, .plan = plan, .max_tok = o->max_tok, .max_out = o->max_out};
-	enum loom_status st = loom_kv_init(&r->kv, o->n_page, err);
+	*r = (struct loom_runner){.backend = b, .state = state, .plan = plan, .max_tok = o->max_tok, .max_out = o->max_out,
+		.now_ms = loom_clock_ms};
+	r->whole = !plan->causal || looks_at_length(plan);
+	r->share = !r->whole && keep > 0;
+	enum loom_status st = loom_kv_init(&r->kv, o->n_page, r->share ? keep : 0, err);
 	if (st)
 		return st;
 	r->spans = loom_calloc(n_tok, sizeof *r->spans);
@@ -38,6 +49,7 @@ void loom_runner_release(struct loom_runner *r)
 	loom_kv_release(&r->kv);
 	loom_copy_list_release(&r->copies);
 	loom_free(r->seqs);
+	loom_free(r->line);
 	loom_free(r->spans);
 	loom_free(r->ids);
 	loom_free(r->pos);
@@ -49,26 +61,49 @@ void loom_runner_release(struct loom_runner *r)
 	*r = (struct loom_runner){0};
 }
 
+static bool grow(struct loom_runner *r)
+{
+	size_t cap = r->cap_seq ? 2 * r->cap_seq : 16;
+	if (r->n_seq < r->cap_seq)
+		return true;
+	struct loom_seq **v = loom_reallocarray(r->seqs, cap, sizeof(struct loom_seq *));
+	if (!v)
+		return false;
+	r->seqs = v;
+	struct loom_turn *line = loom_reallocarray(r->line, cap, sizeof *line);
+	if (!line)
+		return false;
+	r->line = line;
+	r->cap_seq = cap;
+	return true;
+}
+
+/* The first position that a capture may want: what lies before it need not be run. */
+static int32_t first_wanted(const struct loom_seq *s)
+{
+	int32_t first = s->n_limit;
+	for (size_t i = 0; i < s->n_capture; i++) {
+		const struct loom_capture *c = &s->captures[i];
+		int32_t at = c->roll ? s->n_prompt - 1 : c->n_row > 0 ? c->lo : s->n_limit;
+		first = at < first ? at : first;
+	}
+	return first;
+}
+
 bool loom_runner_add(struct loom_runner *r, struct loom_seq *s)
 {
-	int32_t n = loom_kv_need(s->n_limit);
-	if (n > r->kv.n_free)
+	int32_t room = loom_kv_need(s->n_limit), n = r->whole ? room : loom_kv_need(s->n_id + 1 < s->n_limit ? s->n_id + 1 : s->n_limit);
+	int32_t beside = r->whole ? 0 : (int32_t)r->n_seq; /* those that run may each take a page before this one ends */
+	if (room > r->kv.n_page || n + beside > loom_kv_available(&r->kv) || !grow(r))
 		return false;
-	if (r->n_seq == r->cap_seq) {
-		size_t cap = r->cap_seq ? 2 * r->cap_seq : 16;
-		struct loom_seq **v = loom_reallocarray(r->seqs, cap, sizeof(struct loom_seq *));
-		if (!v)
-			return false;
-		r->seqs = v;
-		r->cap_seq = cap;
-	}
-	s->pages = loom_calloc((size_t)n, sizeof *s->pages);
-	if (!s->pages || !loom_kv_take(&r->kv, s->pages, n)) {
+	s->pages = loom_calloc((size_t)room, sizeof *s->pages);
+	if (!s->pages || (r->whole && !loom_kv_take(&r->kv, s->pages, n))) {
 		loom_free(s->pages);
 		s->pages = NULL;
 		return false;
 	}
-	s->n_page = n;
+	s->n_page = r->whole ? n : 0;
+	s->n_share = first_wanted(s);
 	s->phase = LOOM_PHASE_PREFILL;
 	r->seqs[r->n_seq++] = s;
 	return true;
@@ -81,9 +116,9 @@ struct loom_seq *loom_runner_reap(struct loom_runner *r)
 		if (s->phase != LOOM_PHASE_DONE)
 			continue;
 		loom_kv_give(&r->kv, s->pages, s->n_page);
+		s->n_page = 0;
 		loom_free(s->pages);
 		s->pages = NULL;
-		s->n_page = 0;
 		r->n_seq--;
 		memmove(r->seqs + i, r->seqs + i + 1, (r->n_seq - i) * sizeof(struct loom_seq *));
 		return s;
@@ -99,106 +134,17 @@ void loom_runner_fail_all(struct loom_runner *r, const struct loom_err *err)
 	}
 }
 
-/* ---- choosing rows ---- */
-
-/* Do the logits at pos choose the sequence's next token? */
-static bool feeds(const struct loom_seq *s, int32_t pos)
-{
-	return !s->last && pos == s->n_id - 1 && s->n_id < s->n_limit;
-}
-
-static bool wants_out(const struct loom_seq *s, int32_t pos)
-{
-	if (feeds(s, pos))
-		return true;
-	for (size_t i = 0; i < s->n_capture; i++) {
-		if (s->captures[i].out_rows && loom_capture_wants(&s->captures[i], pos, s->last))
-			return true;
-	}
-	return false;
-}
-
-/* Adds up to n rows of s, fewer where the gathered rows end; none when `whole` and they do not all fit. */
-static void add_span(struct loom_runner *r, struct loom_seq *s, int32_t n, bool whole)
-{
-	int32_t pos0 = s->n_done, out0 = r->n_out, n_out = 0, k = 0;
-	for (; k < n; k++) {
-		if (!wants_out(s, pos0 + k))
-			continue;
-		if (out0 + n_out == r->max_out)
-			break;
-		r->out_rows[out0 + n_out] = r->n_tok + k;
-		r->out_pos[out0 + n_out++] = pos0 + k;
-	}
-	if (k == 0 || (whole && k < n))
-		return;
-	struct loom_span *p = &r->spans[r->n_span];
-	*p = (struct loom_span){.seq = s, .logits = feeds(s, pos0 + k - 1)};
-	p->rows = (struct loom_capture_span){.pos0 = pos0, .row0 = r->n_tok, .n_row = k, .out0 = out0, .n_out = n_out,
-		.out_pos = r->out_pos + out0, .last = s->last};
-	/* rotary types that look at the length see the whole prompt, or the length at a generated token's step */
-	r->batch[r->n_span] = (struct loom_batch_seq){.row0 = r->n_tok, .n_row = k, .pos0 = pos0, .pages = s->pages,
-		.rope_len = s->phase == LOOM_PHASE_PREFILL ? s->n_prompt : pos0 + k};
-	for (int32_t i = 0; i < k; i++) {
-		r->ids[r->n_tok + i] = s->ids[pos0 + i];
-		r->pos[r->n_tok + i] = pos0 + i;
-	}
-	r->n_span++;
-	r->n_tok += k;
-	r->n_out += n_out;
-}
-
-static void add_prefill(struct loom_runner *r, struct loom_seq *s, int32_t share)
-{
-	int32_t left = s->n_prompt - s->n_done, room = r->max_tok - r->n_tok;
-	if (!r->plan->causal) {
-		if (left <= room)
-			add_span(r, s, left, true);
-		return;
-	}
-	int32_t n = left < share ? left : share;
-	add_span(r, s, n < room ? n : room, false);
-}
-
-static size_t count(const struct loom_runner *r, enum loom_phase phase)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < r->n_seq; i++)
-		n += r->seqs[i]->phase == phase;
-	return n;
-}
-
-/* Decode rows, then prompts, each a fair share of the room that is left. Prompts that must go in whole are taken by age, those that
- * do not fit being passed over: the oldest always fits. */
-static void choose(struct loom_runner *r)
-{
-	size_t n_prefill = count(r, LOOM_PHASE_PREFILL);
-	r->n_span = r->n_tok = r->n_out = 0;
-	for (size_t i = 0; i < r->n_seq && r->n_tok < r->max_tok; i++) {
-		struct loom_seq *s = r->seqs[(r->turn + i) % r->n_seq];
-		if (s->phase == LOOM_PHASE_DECODE)
-			add_span(r, s, 1, false);
-	}
-	if (n_prefill == 0)
-		return;
-	for (size_t i = 0; i < r->n_seq && r->n_tok < r->max_tok; i++) {
-		struct loom_seq *s = r->seqs[((r->plan->causal ? r->turn : 0) + i) % r->n_seq];
-		if (s->phase != LOOM_PHASE_PREFILL)
-			continue;
-		int32_t share = (int32_t)((size_t)(r->max_tok - r->n_tok) / n_prefill--);
-		add_prefill(r, s, share < LEAST_SHARE ? LEAST_SHARE : share);
-	}
-}
-
 /* ---- the step ---- */
 
-static enum loom_status list_copies(struct loom_runner *r, struct loom_err *err)
+/* The copies of all spans; *culprit is whose could not be listed. */
+static enum loom_status list_copies(struct loom_runner *r, struct loom_seq **culprit, struct loom_err *err)
 {
 	r->copies.n = 0;
 	for (int32_t i = 0; i < r->n_span; i++) {
 		struct loom_seq *s = r->spans[i].seq;
 		for (size_t k = 0; k < s->n_capture; k++) {
 			enum loom_status st = loom_capture_copies(&s->captures[k], &r->spans[i].rows, &r->copies, err);
+			*culprit = s;
 			if (st)
 				return st;
 		}
@@ -207,17 +153,27 @@ static enum loom_status list_copies(struct loom_runner *r, struct loom_err *err)
 	return LOOM_OK;
 }
 
+/* Pages that are full now get their names, so that others find them. */
+static void name_pages(struct loom_runner *r, struct loom_seq *s)
+{
+	while (r->share && (s->n_named + 1) * LOOM_PAGE <= s->n_done) {
+		s->name = loom_kv_publish(&r->kv, s->pages[s->n_named], s->name, s->ids + (size_t)s->n_named * LOOM_PAGE);
+		s->n_named++;
+	}
+}
+
 /* What the step made, to one sequence. */
 static void hand_out(struct loom_runner *r, const struct loom_span *p, const float *logits)
 {
 	struct loom_seq *s = p->seq;
 	struct loom_err err;
 	s->n_done += p->rows.n_row;
+	name_pages(r, s);
 	if (p->logits) {
 		size_t row = (size_t)(p->rows.out0 + p->rows.n_out - 1);
 		if (loom_seq_take_logits(s, logits + row * (size_t)r->plan->n_logit, r->plan->n_logit, r->scratch, r->order, &err))
 			loom_seq_fail(s, &err);
-	} else if (s->last || s->n_done == s->n_prompt) {
+	} else if (s->n_done == s->n_id) {
 		loom_seq_finish(s);
 	}
 }
@@ -232,23 +188,34 @@ static void drop_cancelled(struct loom_runner *r)
 	}
 }
 
+/* Chooses rows and lists their copies. Who has no memory for its own fails alone: the step is chosen again without it. */
+static void prepare(struct loom_runner *r)
+{
+	struct loom_err err;
+	struct loom_seq *culprit = NULL;
+	loom_runner_choose(r);
+	while (list_copies(r, &culprit, &err)) {
+		loom_seq_fail(culprit, &err);
+		loom_runner_choose(r);
+	}
+}
+
 void loom_runner_step(struct loom_runner *r)
 {
 	struct loom_err err;
 	const float *logits = NULL;
 	drop_cancelled(r);
-	choose(r);
+	prepare(r);
 	r->turn++;
 	if (r->n_span == 0)
 		return;
 	struct loom_batch b = {.n_tok = r->n_tok, .n_seq = r->n_span, .n_out = r->n_out, .ids = r->ids, .pos = r->pos, .seqs = r->batch,
 		.out_rows = r->out_rows};
-	enum loom_status st = list_copies(r, &err);
-	if (!st) {
-		loom_mem_forbid(true); /* in debug builds an allocation inside exec is a fault */
-		st = r->backend->exec(r->state, &b, r->copies.v, r->copies.n, &logits, &err);
-		loom_mem_forbid(false);
-	}
+	double start = r->now_ms();
+	loom_mem_forbid(true); /* in debug builds an allocation inside exec is a fault */
+	enum loom_status st = r->backend->exec(r->state, &b, r->copies.v, r->copies.n, &logits, &err);
+	loom_mem_forbid(false);
+	loom_pace_note(&r->pace, r->n_decode, r->n_tok - r->n_decode, r->now_ms() - start);
 	if (!st && r->n_out > 0 && r->plan->n_logit > 0 && !logits)
 		st = loom_err_set(&err, LOOM_E_INTERNAL, "backend %s gave no logits", r->backend->name);
 	for (int32_t i = 0; i < r->n_span; i++) {

@@ -53,8 +53,12 @@ struct loom_seq {
 	enum loom_phase phase;
 	bool last;                    /* the one step after the last token, for captures alone */
 	bool stopped;                 /* by end of sequence or a stop string, not by length */
-	int32_t *pages;               /* [n_page] */
+	int32_t *pages;               /* [n_page] held; room for those of n_limit positions */
 	int32_t n_page;
+	int32_t n_named;              /* pages of it whose content has a name (kv.h), the last of them `name` */
+	uint64_t name;
+	int32_t n_share;              /* positions below this may come from pages that others filled: no capture wants them */
+	int32_t n_found;              /* positions that did, for people */
 	struct loom_decode_stream stream;
 	struct loom_buf text;         /* decoded continuation; up to the stop string once stopped */
 	size_t n_told;                /* bytes of it that on_token was given */

@@ -24,6 +24,8 @@ static void make_ids(int32_t *ids, size_t n, uint32_t seed)
 	}
 }
 
+#define MODEL_THAT_SHARES "llama-gqa"
+
 struct states {
 	float *data;
 	size_t n;
@@ -147,6 +149,43 @@ static void prefill_or_decode(const char *model)
 	loom_engine_free(e, 1000);
 }
 
+/* A prompt whose beginning another left in pages gives what it gives alone. */
+static void shared_beginning(const char *model)
+{
+	int32_t ids[140];
+	struct loom_request first, q;
+	struct loom_capture_spec spec;
+	struct loom_answer a, alone;
+	struct loom_model_info info;
+	struct loom_engine *e = tiny_engine(2, 50), *fresh = tiny_engine(2, 0);
+	struct loom_resident *r = tiny_open(e, model), *other = tiny_open(fresh, model);
+	make_ids(ids, 140, 5);
+	tiny_request(&q, &spec, tiny_causal(r), ids, 140, 0);
+	spec.select = LOOM_SELECT_SLICE;
+	spec.slice = (struct loom_slice){.has_start = true, .start = 129, .step = 1};
+	if (tiny_causal(r)) {
+		first = q;
+		first.n_ids = 130;
+		first.n_capture = 0;
+		tiny_run(e, r, &first, &a);
+		loom_answer_release(&a);
+		tiny_run(e, r, &q, &a);
+		tiny_run(fresh, other, &q, &alone);
+		struct states x = take(&alone);
+		same(model, &x, take(&a));
+		loom_free(x.data);
+		loom_resident_info(r, &info);
+		if (strcmp(model, MODEL_THAT_SHARES) == 0)
+			assert_int_equal(info.n_found, 2 * LOOM_PAGE);
+		loom_answer_release(&a);
+		loom_answer_release(&alone);
+	}
+	loom_engine_release(e, r);
+	loom_engine_release(fresh, other);
+	loom_engine_free(e, 1000);
+	loom_engine_free(fresh, 1000);
+}
+
 static int dump(const char *model, const char *path)
 {
 	FILE *f = fopen(path, "wb");
@@ -203,6 +242,7 @@ static void test_model(void **state)
 	threads_and_chunks(model);
 	among_others(model);
 	prefill_or_decode(model);
+	shared_beginning(model);
 	every_isa(model);
 }
 

@@ -126,7 +126,7 @@ static struct loom_model model;
 static struct loom_device_state state;
 static struct loom_runner runner;
 
-static void setup(bool causal, int32_t max_tok, int32_t max_out)
+static void setup_keeping(bool causal, int32_t max_tok, int32_t max_out, int32_t keep)
 {
 	struct loom_err err;
 	struct loom_state_opts o = {.max_tok = max_tok, .max_out = max_out, .n_page = N_PAGE};
@@ -136,7 +136,12 @@ static void setup(bool causal, int32_t max_tok, int32_t max_out)
 	state.n_step = state.fail_at = 0;
 	model.plan = (struct loom_plan){.n_layer = N_LAYER, .n_embd = WIDTH, .n_head = N_HEAD, .n_vocab = 100, .n_logit = N_LOGIT,
 		.causal = causal, .ops = ops, .n_op = 6};
-	assert_int_equal(loom_runner_init(&runner, &backend, &state, &model.plan, &o, &err), LOOM_OK);
+	assert_int_equal(loom_runner_init(&runner, &backend, &state, &model.plan, &o, keep, &err), LOOM_OK);
+}
+
+static void setup(bool causal, int32_t max_tok, int32_t max_out)
+{
+	setup_keeping(causal, max_tok, max_out, N_PAGE / 2);
 }
 
 static void item_init(struct item *it, int32_t n_prompt, int32_t n_new, const struct loom_capture_spec *specs, size_t n_spec,
@@ -251,7 +256,7 @@ static void test_any_packing_gives_the_same(void **state_)
 			assert_memory_equal(first[i], s->ids, (size_t)s->n_id * sizeof *s->ids);
 			item_release(&items[i]);
 		}
-		assert_int_equal(runner.kv.n_free, N_PAGE);
+		assert_int_equal(loom_kv_available(&runner.kv), N_PAGE);
 		loom_runner_release(&runner);
 	}
 }
@@ -344,24 +349,104 @@ static void test_encoders_go_in_whole(void **state_)
 	loom_runner_release(&runner);
 }
 
+/* More generated text than there are pages: the younger gives way, is run again, and ends as it would have alone. */
 static void test_pages_run_out_and_come_back(void **state_)
 {
-	static struct item a, b;
+	static struct item a, b, alone;
 	(void)state_;
 	setup(true, 64, 8);
-	item_init(&a, 10, LOOM_PAGE * (N_PAGE - 1), NULL, 0, 1);
-	item_init(&b, 10, 60, NULL, 0, 2);
-	assert_true(loom_runner_add(&runner, &a.seq));
-	assert_false(loom_runner_add(&runner, &b.seq));
-	atomic_store(&a.seq.cancelled, true);
+	item_init(&alone, 10, LOOM_PAGE * 20, specs, 4, 2);
+	assert_true(loom_runner_add(&runner, &alone.seq));
 	run_all();
-	assert_int_equal(a.seq.err.status, LOOM_E_CANCELLED);
+	item_init(&a, 10, LOOM_PAGE * 20, specs, 4, 1);
+	item_init(&b, 10, LOOM_PAGE * 20, specs, 4, 2);
+	assert_true(loom_runner_add(&runner, &a.seq));
 	assert_true(loom_runner_add(&runner, &b.seq));
 	run_all();
-	assert_int_equal(b.seq.err.status, LOOM_OK);
-	assert_int_equal(runner.kv.n_free, N_PAGE);
+	assert_true(runner.n_preempted > 0);
+	assert_int_equal(b.seq.n_id, alone.seq.n_id);
+	assert_memory_equal(b.seq.ids, alone.seq.ids, (size_t)b.seq.n_id * sizeof *b.seq.ids);
+	check_item(&a);
+	check_item(&b);
+	assert_int_equal(loom_kv_available(&runner.kv), N_PAGE);
 	item_release(&a);
 	item_release(&b);
+	item_release(&alone);
+	loom_runner_release(&runner);
+}
+
+static void test_too_long_for_all_pages_is_not_taken(void **state_)
+{
+	static struct item a;
+	(void)state_;
+	setup(true, 64, 8);
+	item_init(&a, 10, LOOM_PAGE * N_PAGE, NULL, 0, 1);
+	assert_false(loom_runner_add(&runner, &a.seq));
+	assert_int_equal(loom_kv_available(&runner.kv), N_PAGE);
+	item_release(&a);
+	loom_runner_release(&runner);
+}
+
+/* The second of two prompts that begin alike runs only what differs; rows that a capture wants are run all the same. */
+static void test_prompts_that_begin_alike_share_pages(void **state_)
+{
+	static const struct loom_capture_spec all = {.site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_ALL};
+	static struct item first, again, whole, same[3];
+	(void)state_;
+	setup_keeping(true, 512, 64, N_PAGE);
+	item_init(&first, 200, 4, &specs[1], 1, 5);
+	assert_true(loom_runner_add(&runner, &first.seq));
+	run_all();
+	item_init(&again, 200, 4, &specs[1], 1, 5);
+	item_init(&whole, 200, 4, &all, 1, 5);
+	assert_true(loom_runner_add(&runner, &again.seq));
+	assert_true(loom_runner_add(&runner, &whole.seq));
+	run_all();
+	assert_int_equal(first.seq.n_found, 0);
+	assert_int_equal(again.seq.n_found, 3 * LOOM_PAGE);
+	assert_int_equal(whole.seq.n_found, 0);
+	assert_memory_equal(first.seq.ids, again.seq.ids, 204 * sizeof(int32_t));
+	check_item(&first);
+	check_item(&again);
+	check_item(&whole);
+	item_release(&first);
+	item_release(&again);
+	item_release(&whole);
+	/* samples of one prompt that come together run it once */
+	state.n_step = 0;
+	for (int i = 0; i < 3; i++) {
+		item_init(&same[i], 300, 1, &specs[1], 1, 9);
+		assert_true(loom_runner_add(&runner, &same[i].seq));
+	}
+	run_all();
+	assert_int_equal(same[0].seq.n_found, 0);
+	for (int i = 0; i < 3; i++) {
+		assert_true(i == 0 || same[i].seq.n_found == 4 * LOOM_PAGE);
+		check_item(&same[i]);
+		item_release(&same[i]);
+	}
+	assert_int_equal(loom_kv_available(&runner.kv), N_PAGE);
+	loom_runner_release(&runner);
+}
+
+/* A short prompt that comes after a long one is not kept until the long one is through. */
+static void test_short_prompts_do_not_wait_for_long_ones(void **state_)
+{
+	static struct item big, little;
+	(void)state_;
+	setup(true, 32, 8);
+	item_init(&big, 500, 0, NULL, 0, 1);
+	item_init(&little, 12, 0, NULL, 0, 2);
+	assert_true(loom_runner_add(&runner, &big.seq));
+	loom_runner_step(&runner);
+	assert_true(loom_runner_add(&runner, &little.seq));
+	loom_runner_step(&runner);
+	assert_int_equal(little.seq.phase, LOOM_PHASE_DONE);
+	assert_int_equal(big.seq.n_done, 32 + 20);
+	run_all();
+	check_item(&big);
+	item_release(&big);
+	item_release(&little);
 	loom_runner_release(&runner);
 }
 
@@ -378,7 +463,7 @@ static void test_a_broken_step_ends_its_sequences(void **state_)
 	run_all();
 	assert_int_equal(a.seq.err.status, LOOM_E_INTERNAL);
 	assert_int_equal(b.seq.err.status, LOOM_OK);
-	assert_int_equal(runner.kv.n_free, N_PAGE);
+	assert_int_equal(loom_kv_available(&runner.kv), N_PAGE);
 	item_release(&a);
 	item_release(&b);
 	loom_runner_release(&runner);
@@ -471,6 +556,9 @@ int main(void)
 		cmocka_unit_test(test_end_of_sequence),
 		cmocka_unit_test(test_encoders_go_in_whole),
 		cmocka_unit_test(test_pages_run_out_and_come_back),
+		cmocka_unit_test(test_too_long_for_all_pages_is_not_taken),
+		cmocka_unit_test(test_prompts_that_begin_alike_share_pages),
+		cmocka_unit_test(test_short_prompts_do_not_wait_for_long_ones),
 		cmocka_unit_test(test_a_broken_step_ends_its_sequences),
 		cmocka_unit_test(test_stop_strings_over_tokens),
 	};
