@@ -372,6 +372,44 @@ def write_older(out, args):
         write_cases(cls.from_pretrained(folder)._tokenizer, folder, args)
 
 
+def train_spm(folder, **options):
+    import sentencepiece
+    text = folder / "corpus.txt"
+    text.write_text(CORPUS)
+    sentencepiece.SentencePieceTrainer.train(input=str(text), model_prefix=str(folder / "m"), minloglevel=2, hard_vocab_limit=False, **options)
+    (folder / "m.vocab").unlink()
+    text.unlink()
+    (folder / "m.model").rename(folder / "tokenizer.model")
+
+
+SPM = {
+    "spm-llama": (dict(model_type="bpe", vocab_size=800, byte_fallback=True, character_coverage=0.98, normalization_rule_name="identity",
+        remove_extra_whitespaces=False), {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "legacy": True}),
+    "spm-own": (dict(model_type="bpe", vocab_size=600, user_defined_symbols=["<sep>", "ab", "a.b", "▁the", "[x]"]), {"legacy": False}),
+    "spm-xlmr": (dict(model_type="unigram", vocab_size=500), {"tokenizer_class": "XLMRobertaTokenizer", "mask_token": {"__type": "AddedToken",
+        "content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}}),
+    "spm-t5": (dict(model_type="unigram", vocab_size=500, pad_id=0, eos_id=1, unk_id=2, bos_id=-1), {"tokenizer_class": "T5Tokenizer"}),
+}
+
+
+def write_spm(out, args):
+    """SentencePiece files, as transformers reads them. Their charsmap is of a few rules: the usual one has 240 KB."""
+    from transformers import AutoTokenizer
+    for name, (options, config) in SPM.items():
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if args.train or not (folder / "tokenizer.model").exists():
+            if "normalization_rule_name" not in options:
+                rules = folder / "rules.tsv"
+                rules.write_text("".join(f"{' '.join(f'{ord(c):X}' for c in k)}\t{' '.join(f'{ord(c):X}' for c in v)}\n" for k, v in RULES.items() if k != v))
+                train_spm(folder, normalization_rule_tsv=str(rules), **options)
+                rules.unlink()
+            else:
+                train_spm(folder, **options)
+            dump(folder / "tokenizer_config.json", config)
+        write_cases(AutoTokenizer.from_pretrained(folder)._tokenizer, folder, args)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("out", nargs="?", default=pathlib.Path(__file__).resolve().parent.parent / "tests" / "tokenizers", type=pathlib.Path)
@@ -391,6 +429,9 @@ def main():
             write(name, None if kept else make(), args.out, args)
     if args.only in (None, "older"):
         write_older(args.out, args)
+    if args.only in (None, "spm"):
+        write_spm(args.out, args)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@
 #include "str.h"
 
 #define BPE_MAX_STRING 4096 /* of a merge, joined */
+#define BPE_MAX_DERIVED 1024 /* bytes of a token whose merges are derived: time goes with the square */
 
 struct loom_bpe_rule {
 	int32_t left, right; /* left -1: empty slot */
@@ -64,13 +65,59 @@ void loom_bpe_release(struct loom_bpe *b)
 	memset(b, 0, sizeof *b);
 }
 
+static bool grow(struct loom_bpe *b)
+{
+	struct loom_bpe old = *b;
+	b->cap *= 2;
+	b->rules = loom_reallocarray(NULL, b->cap, sizeof *b->rules);
+	if (!b->rules) {
+		*b = old;
+		return false;
+	}
+	memset(b->rules, 0xff, b->cap * sizeof *b->rules);
+	for (size_t i = 0; i < old.cap; i++)
+		if (old.rules[i].left >= 0)
+			*slot_of(b, old.rules[i].left, old.rules[i].right) = old.rules[i];
+	loom_free(old.rules);
+	return true;
+}
+
+enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t right, int32_t merged, struct loom_err *err)
+{
+	if (b->n == UINT32_MAX || (b->n * 2 >= b->cap && !grow(b)))
+		return loom_err_nomem(err, "merges", b->cap * 2 * sizeof *b->rules);
+	*slot_of(b, left, right) = (struct loom_bpe_rule){ left, right, (uint32_t)b->n++, merged };
+	return LOOM_OK;
+}
+
+enum loom_status loom_bpe_derive(struct loom_bpe *b, const int32_t *order, size_t n, const bool *normal, struct loom_err *err)
+{
+	const struct loom_vocab *v = b->vocab;
+	for (size_t i = 0; i < n; i++) {
+		const struct loom_vocab_token *t = &v->tokens[order[i]];
+		uint32_t cp;
+		if (!t->s || t->len == 0 || (normal && !normal[order[i]]) || loom_vocab_id(v, t->s, t->len) != order[i])
+			continue;
+		if (t->len > BPE_MAX_DERIVED)
+			return loom_err_set(err, LOOM_E_MODEL, "tokenizer: token %d is %u bytes long, and merges are derived for %d at most",
+				order[i], t->len, BPE_MAX_DERIVED);
+		for (size_t k = loom_next_char(t->s, &cp); k < t->len; k += loom_next_char(t->s + k, &cp)) {
+			int32_t left = loom_vocab_id(v, t->s, k), right = left < 0 ? -1 : loom_vocab_id(v, t->s + k, t->len - k);
+			if (right < 0 || (normal && ((size_t)left >= n || (size_t)right >= n || !normal[left] || !normal[right])))
+				continue;
+			enum loom_status status = loom_bpe_add_ids(b, left, right, order[i], err);
+			if (status)
+				return status;
+		}
+	}
+	return LOOM_OK;
+}
+
 enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
 	struct loom_err *err)
 {
 	char joined[BPE_MAX_STRING];
 	int32_t l = loom_vocab_id(b->vocab, left, n_left), r = loom_vocab_id(b->vocab, right, n_right), id = -1;
-	if (b->n * 2 >= b->cap)
-		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: more merges than announced");
 	if (l < 0 || r < 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" is not in the vocabulary", b->n,
 			(int)((l < 0 ? n_left : n_right) < 60 ? (l < 0 ? n_left : n_right) : 60), l < 0 ? left : right);
@@ -82,9 +129,7 @@ enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_lef
 	if (id < 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" + \"%.*s\" gives no token of the vocabulary", b->n,
 			n_left < 40 ? (int)n_left : 40, left, n_right < 40 ? (int)n_right : 40, right);
-	*slot_of(b, l, r) = (struct loom_bpe_rule){ l, r, (uint32_t)b->n, id };
-	b->n++;
-	return LOOM_OK;
+	return loom_bpe_add_ids(b, l, r, id, err);
 }
 
 enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t n, struct loom_err *err)

@@ -23,7 +23,7 @@ struct loom_bpe {
 	int32_t bytes[256];          /* ids of <0x00>..<0xFF>, -1: none */
 };
 
-/* Room for n merges. The vocabulary is complete by then; other fields may be set after. */
+/* Room for n merges; grows. The vocabulary is complete by then; other fields may be set after. */
 enum loom_status loom_bpe_init(struct loom_bpe *b, const struct loom_vocab *v, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
 void loom_bpe_release(struct loom_bpe *b);
 /* The next merge in order of rank. Errors name it by its number. */
@@ -31,6 +31,13 @@ enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_lef
 	struct loom_err *err) LOOM_MUST_CHECK;
 /* A merge as merges.txt has it: "left right". */
 enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
+/* The same by ids. */
+enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t right, int32_t merged, struct loom_err *err)
+	LOOM_MUST_CHECK;
+/* For files that list no merges: those of each token of order [n] into two of the vocabulary, the shorter left part
+ * first. normal [n], when not NULL, says by id which tokens take part; ids from n on do not. */
+enum loom_status loom_bpe_derive(struct loom_bpe *b, const int32_t *order, size_t n, const bool *normal, struct loom_err *err)
+	LOOM_MUST_CHECK;
 /* Appends the tokens of s to t. */
 bool loom_bpe_run(const struct loom_bpe *b, struct loom_work *w, struct loom_tokens *t, const char *s, size_t n);
 

@@ -22,6 +22,19 @@ enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_are
 void loom_normalizer_release(struct loom_normalizer *n);
 bool loom_normalizer_run(const struct loom_normalizer *n, struct loom_work *w);
 
+/* Writing a piece anew with the library's alignment: characters in output order, each with a change: 1 when it
+ * was added beside its neighbour, 0 when it stands for one of the input, -k when also for k that followed. */
+struct loom_align {
+	struct loom_work *w;
+	const struct loom_piece *p;
+	size_t read;                       /* bytes of the piece that the changes so far have used up */
+	uint32_t before_start, before_end; /* range of the byte before read */
+};
+void loom_align_init(struct loom_align *a, struct loom_work *w, const struct loom_piece *p);
+bool loom_align_put(struct loom_align *a, uint32_t cp, int32_t change);
+/* The next n bytes of the piece as they are. */
+bool loom_align_copy(struct loom_align *a, size_t n);
+
 /* The charsmap of SentencePiece: base64 text in, at most LOOM_MAX_CONFIG_BYTES (precompiled.c). */
 struct loom_precompiled;
 enum loom_status loom_precompiled_open(const char *base64, size_t n, const char *where, struct loom_precompiled **out,

@@ -1,8 +1,7 @@
 /* normalize_unicode.c: NFC, NFD, NFKC, NFKD with the alignment that `tokenizers` gives each character.
  *
- * Every character carries a change: 1 when it was added beside its neighbour, 0 when it stands for one of the
- * input, -k when it also stands for k that followed and vanished. The changes are applied in output order, so
- * a reordered mark takes the range of what stood at its place, and a composed character that of its first. */
+ * The changes of normalize.h are applied in output order, so a reordered mark takes the range of what stood at
+ * its place, and a composed character that of its first. */
 #include <string.h>
 
 #include "mem.h"
@@ -18,43 +17,55 @@ struct changed {
 };
 
 struct form {
-	struct loom_work *w;
-	const struct loom_piece *p;
+	struct loom_align align;
 	struct changed *q; /* [n] the characters since the last starter, decomposed */
 	size_t n, cap;
-	size_t read;       /* bytes of the piece that the changes so far have used up */
-	uint32_t before_start, before_end; /* range of the byte before read */
 	bool compose;
 	struct changed starter; /* being composed */
 	bool has_starter;
 };
 
-static size_t use_char(struct form *f)
+void loom_align_init(struct loom_align *a, struct loom_work *w, const struct loom_piece *p)
 {
-	uint32_t cp;
-	size_t off = f->p->off + f->read, n;
-	if (f->read >= f->p->n)
-		return 0;
-	n = loom_next_char(f->w->now.s + off, &cp);
-	f->read += n;
-	f->before_start = f->w->now.start[off + n - 1];
-	f->before_end = f->w->now.end[off + n - 1];
-	return n;
+	*a = (struct loom_align){ .w = w, .p = p };
+	if (p->n)
+		a->before_start = a->before_end = w->now.start[p->off];
+}
+
+static void advance(struct loom_align *a, size_t n)
+{
+	size_t off = a->p->off + a->read;
+	a->read += n;
+	a->before_start = a->w->now.start[off + n - 1];
+	a->before_end = a->w->now.end[off + n - 1];
+}
+
+bool loom_align_copy(struct loom_align *a, size_t n)
+{
+	if (n == 0)
+		return true;
+	if (!loom_text_copy(a->w, a->p->off + a->read, n))
+		return false;
+	advance(a, n);
+	return true;
+}
+
+bool loom_align_put(struct loom_align *a, uint32_t cp, int32_t change)
+{
+	uint32_t start = a->before_start, end = a->before_end, old;
+	size_t off = a->p->off + a->read;
+	if (change <= 0 && a->read < a->p->n) {
+		start = a->w->now.start[off];
+		end = a->w->now.end[off];
+	}
+	for (int32_t k = change; k <= 0 && a->read < a->p->n; k++)
+		advance(a, loom_next_char(a->w->now.s + a->p->off + a->read, &old));
+	return loom_text_put(a->w, cp, start, end);
 }
 
 static bool put(struct form *f, struct changed c)
 {
-	uint32_t start = f->before_start, end = f->before_end;
-	if (c.change <= 0) {
-		size_t off = f->p->off + f->read;
-		if (f->read < f->p->n) {
-			start = f->w->now.start[off];
-			end = f->w->now.end[off];
-		}
-		for (int32_t k = c.change; k <= 0 && use_char(f); k++)
-			;
-	}
-	return loom_text_put(f->w, c.cp, start, end);
+	return loom_align_put(&f->align, c.cp, c.change);
 }
 
 /* Composes one run (a starter and its marks, in canonical order) and writes it, but for its starter when
@@ -123,7 +134,7 @@ static bool finish_run(struct form *f)
 		struct changed *sorted = loom_reallocarray(NULL, f->n, sizeof *sorted);
 		size_t count[257] = { 0 };
 		if (!sorted)
-			return loom_work_nomem(f->w);
+			return loom_work_nomem(f->align.w);
 		for (size_t i = 0; i < f->n; i++)
 			count[f->q[i].ccc + 1]++;
 		for (size_t i = 1; i < 257; i++)
@@ -151,7 +162,7 @@ static bool add_char(struct form *f, uint32_t cp, int32_t change)
 		size_t cap = f->cap * 2 + 32;
 		struct changed *q = loom_reallocarray(f->q, cap, sizeof *q);
 		if (!q)
-			return loom_work_nomem(f->w);
+			return loom_work_nomem(f->align.w);
 		f->q = q;
 		f->cap = cap;
 	}
@@ -162,11 +173,11 @@ static bool add_char(struct form *f, uint32_t cp, int32_t change)
 bool loom_normalize_form(struct loom_work *w, const struct loom_piece *p, bool compat, bool compose)
 {
 	uint32_t parts[UNICODE_MAX_DECOMPOSED];
-	struct form f = { .w = w, .p = p, .compose = compose };
+	struct form f = { .compose = compose };
 	bool ok = true;
 	if (loom_is_ascii(w->now.s + p->off, p->n))
 		return loom_text_copy(w, p->off, p->n);
-	f.before_start = f.before_end = w->now.start[p->off];
+	loom_align_init(&f.align, w, p);
 	for (size_t i = 0; ok && i < p->n;) {
 		uint32_t cp;
 		i += loom_next_char(w->now.s + p->off + i, &cp);

@@ -292,7 +292,10 @@ enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **ou
 			return loom_tokenizer_open_gpt2(dir, out, err);
 		if (has(dir, "vocab.txt"))
 			return loom_tokenizer_open_bert(dir, out, err);
-		return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, or vocab.txt");
+		if (has(dir, "tokenizer.model"))
+			return loom_tokenizer_open_spm(dir, out, err);
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, vocab.txt or "
+			"tokenizer.model");
 	}
 	if (!loom_path_join(path, sizeof path, dir, "tokenizer.json"))
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: path too long");

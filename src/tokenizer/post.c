@@ -62,6 +62,13 @@ enum loom_status loom_post_bert(struct loom_post *p, struct loom_arena *a, int32
 	return loom_post_set(p, a, items, 3, items, 5, err);
 }
 
+enum loom_status loom_post_roberta(struct loom_post *p, struct loom_arena *a, int32_t cls, int32_t sep, struct loom_err *err)
+{
+	const struct loom_post_item items[] = { { cls, 0 }, { LOOM_POST_FIRST, 0 }, { sep, 0 }, { sep, 0 }, { LOOM_POST_SECOND, 0 },
+		{ sep, 0 } };
+	return loom_post_set(p, a, items, 3, items, 6, err);
+}
+
 static enum loom_status read_trim(struct reader *r, const json_t *spec)
 {
 	bool trim = true, prefix = true;
@@ -91,11 +98,7 @@ static enum loom_status read_bert(struct reader *r, const json_t *spec, bool rob
 	enum loom_status status = roberta ? read_trim(r, spec) : LOOM_OK;
 	if (status || (status = read_token(r, spec, "cls", &cls)) || (status = read_token(r, spec, "sep", &sep)))
 		return status;
-	if (!roberta)
-		return loom_post_bert(r->p, r->arena, cls, sep, r->err);
-	const struct loom_post_item items[] = { { cls, 0 }, { LOOM_POST_FIRST, 0 }, { sep, 0 }, { sep, 0 }, { LOOM_POST_SECOND, 0 },
-		{ sep, 0 } };
-	return loom_post_set(r->p, r->arena, items, 3, items, 6, r->err);
+	return roberta ? loom_post_roberta(r->p, r->arena, cls, sep, r->err) : loom_post_bert(r->p, r->arena, cls, sep, r->err);
 }
 
 struct items {

@@ -39,6 +39,9 @@ enum loom_status loom_post_around(struct loom_post *p, struct loom_arena *a, int
 /* Those of BERT: cls A sep, and cls A sep B sep with type 1 from B on. */
 enum loom_status loom_post_bert(struct loom_post *p, struct loom_arena *a, int32_t cls, int32_t sep, struct loom_err *err)
 	LOOM_MUST_CHECK;
+/* Those of RoBERTa: cls A sep, and cls A sep sep B sep, all of type 0. */
+enum loom_status loom_post_roberta(struct loom_post *p, struct loom_arena *a, int32_t cls, int32_t sep, struct loom_err *err)
+	LOOM_MUST_CHECK;
 /* Trims one token's offsets: text is the token's own string, i its index in the text. */
 void loom_post_trim(const struct loom_post *p, const char *text, size_t n, size_t i, uint32_t *start, uint32_t *end);
 

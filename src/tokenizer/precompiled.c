@@ -3,12 +3,12 @@
  * starts with a key is replaced whole (the shortest key counts), longer ones go character by character. */
 #include <string.h>
 
+#include "base64.h"
 #include "bounds.h"
 #include "grapheme.h"
 #include "mem.h"
 #include "normalize.h"
 #include "str.h"
-#include "unbase64.h"
 
 #define PRECOMPILED_WHOLE 6 /* clusters shorter than this are looked up whole */
 
@@ -100,65 +100,82 @@ void loom_precompiled_free(struct loom_precompiled *c)
 	loom_free(c);
 }
 
-/* Where a run stands. Characters that vanish before the first that stays are not counted by the library: the
- * ranges of all that follows lag behind by as many characters. */
-struct place {
-	struct loom_work *w;
-	size_t read, range; /* bytes of the buffer */
-	bool wrote;
+/* A run over a piece. The last character waits, since what vanishes after it counts as part of it (what vanishes
+ * before the first is not counted at all: the ranges of all that follows then lag behind). */
+struct run {
+	struct loom_align align;
+	const char *s; /* the piece */
+	size_t read;   /* bytes of it that are done */
+	uint32_t last;
+	int32_t change;
+	bool waits;
 };
 
-/* n bytes that stay as they are. */
-static bool keep(struct place *at, size_t n)
+static bool settle(struct run *r)
 {
-	struct loom_work *w = at->w;
-	uint32_t cp, old;
-	bool ok = at->range == at->read ? loom_text_copy(w, at->read, n) : true;
-	size_t len, i = at->range == at->read ? n : 0;
-	at->range += i;
-	for (; ok && i < n; i += len) {
-		len = loom_next_char(w->now.s + at->read + i, &cp);
-		ok = loom_text_put_all(w, w->now.s + at->read + i, len, w->now.start[at->range], w->now.end[at->range]);
-		at->range += loom_next_char(w->now.s + at->range, &old);
-	}
-	at->wrote = at->wrote || n;
-	at->read += n;
+	bool ok = !r->waits || loom_align_put(&r->align, r->last, r->change);
+	r->waits = false;
 	return ok;
 }
 
-/* by instead of the next n bytes: its characters stand for those there one by one, the rest for the last. */
-static bool replace(struct place *at, const char *by, size_t n)
+static bool put(struct run *r, uint32_t cp, int32_t change)
 {
-	struct loom_work *w = at->w;
-	size_t left = loom_utf8_count(w->now.s + at->read, n), last = at->range;
-	uint32_t cp, old;
-	at->read += n;
-	if (!*by && !at->wrote)
-		return true;
-	for (size_t k; *by; by += k) {
-		k = loom_next_char(by, &cp);
-		last = left ? at->range : last;
-		if (!loom_text_put_all(w, by, k, w->now.start[last], w->now.end[last]))
-			return false;
-		if (left && left--)
-			at->range += loom_next_char(w->now.s + at->range, &old);
-		at->wrote = true;
-	}
-	while (left--)
-		at->range += loom_next_char(w->now.s + at->range, &old);
+	if (!settle(r))
+		return false;
+	r->last = cp;
+	r->change = change;
+	r->waits = true;
 	return true;
 }
 
-static bool run_cluster(const struct loom_precompiled *c, struct place *at, size_t n)
+/* n bytes that stay as they are. */
+static bool keep(struct run *r, size_t n)
 {
-	const char *s = at->w->now.s + at->read, *by = n < PRECOMPILED_WHOLE ? look_up(c, s, n) : NULL;
+	uint32_t cp;
+	size_t stop = r->read + n, whole = n - loom_prev_char(r->s + r->read, n, &cp);
+	if (!settle(r))
+		return false;
+	if (r->align.read == r->read) { /* in step: all but the last at once */
+		if (!loom_align_copy(&r->align, whole))
+			return false;
+		r->read += whole;
+	}
+	while (r->read < stop) {
+		r->read += loom_next_char(r->s + r->read, &cp);
+		if (!put(r, cp, 0))
+			return false;
+	}
+	return true;
+}
+
+/* by instead of the next n bytes: its characters stand for those there one by one, the rest for the last. */
+static bool replace(struct run *r, const char *by, size_t n)
+{
+	size_t left = loom_utf8_count(r->s + r->read, n);
+	uint32_t cp;
+	r->read += n;
+	for (size_t k; *by; by += k) {
+		k = loom_next_char(by, &cp);
+		if (!put(r, cp, left ? 0 : 1))
+			return false;
+		left -= left > 0;
+	}
+	if (r->waits)
+		r->change -= (int32_t)left;
+	return true;
+}
+
+static bool run_cluster(const struct loom_precompiled *c, struct run *r, size_t n)
+{
+	const char *by = n < PRECOMPILED_WHOLE ? look_up(c, r->s + r->read, n) : NULL;
+	size_t stop = r->read + n, len;
 	if (by)
-		return replace(at, by, n);
-	for (size_t i = 0, len; i < n; i += len) {
+		return replace(r, by, n);
+	while (r->read < stop) {
 		uint32_t cp;
-		len = loom_next_char(s + i, &cp);
-		by = look_up(c, s + i, len);
-		if (by ? !replace(at, by, len) : !keep(at, len))
+		len = loom_next_char(r->s + r->read, &cp);
+		by = look_up(c, r->s + r->read, len);
+		if (by ? !replace(r, by, len) : !keep(r, len))
 			return false;
 	}
 	return true;
@@ -166,22 +183,22 @@ static bool run_cluster(const struct loom_precompiled *c, struct place *at, size
 
 bool loom_precompiled_run(const struct loom_precompiled *c, struct loom_work *w, const struct loom_piece *p)
 {
-	const char *s = w->now.s;
-	size_t stop = p->off + p->n;
-	struct place at = { w, p->off, p->off, false };
-	while (at.read < stop) {
-		size_t i = at.read;
+	const char *s = w->now.s + p->off;
+	struct run r = { .s = s };
+	loom_align_init(&r.align, w, p);
+	while (r.read < p->n) {
+		size_t i = r.read;
 		/* ASCII that stands alone and stays as it is. */
-		while (i < stop && (unsigned char)s[i] < 0x7F && s[i] != '\r' && !c->ascii[(unsigned char)s[i]] &&
-		       (i + 1 == stop || (unsigned char)s[i + 1] < 0x7F))
+		while (i < p->n && (unsigned char)s[i] < 0x7F && s[i] != '\r' && !c->ascii[(unsigned char)s[i]] &&
+		       (i + 1 == p->n || (unsigned char)s[i + 1] < 0x7F))
 			i++;
-		if (i > at.read && !keep(&at, i - at.read))
+		if (i > r.read && !keep(&r, i - r.read))
 			return false;
-		if (i == stop)
+		if (i == p->n)
 			break;
-		bool plain = (unsigned char)s[i] < 0x7F && s[i] != '\r' && (i + 1 == stop || (unsigned char)s[i + 1] < 0x7F);
-		if (!run_cluster(c, &at, plain ? 1 : loom_grapheme(s + i, stop - i)))
+		bool plain = (unsigned char)s[i] < 0x7F && s[i] != '\r' && (i + 1 == p->n || (unsigned char)s[i + 1] < 0x7F);
+		if (!run_cluster(c, &r, plain ? 1 : loom_grapheme(s + i, p->n - i)))
 			return false;
 	}
-	return true;
+	return settle(&r);
 }
