@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "engine.h"
+#include "queue.h"
 #include "registry.h"
 #include "runner.h"
 #include "seq.h"
@@ -20,8 +21,8 @@ struct loom_worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct loom_seq *head, *tail; /* waiting, in order of arrival; seq.owner is its ticket */
-	size_t n_waiting, max_queue;
+	struct loom_queue queue;      /* waiting; seq.owner is its ticket */
+	size_t max_queue;
 	bool stop, abort;             /* stop: end when idle; abort: end what runs with LOOM_E_UNAVAILABLE */
 	atomic_bool alive;
 	atomic_int n_touched;         /* KV pages in memory */

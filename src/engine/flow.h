@@ -31,6 +31,7 @@ struct loom_request {
 	const int32_t *ids;        /* [n_ids] */
 	size_t n_ids;
 	bool add_special_tokens;
+	uint64_t client;           /* who asks: clients share a model fairly; 0: nobody in particular */
 	/* generate */
 	int64_t max_tokens;        /* 0: only run the prompt */
 	struct loom_sampling sampling;

@@ -197,6 +197,7 @@ static enum loom_status make_seq(struct loom_job *j, struct loom_err *err)
 	j->has_seq = true;
 	if (st)
 		return st;
+	s->client = q->client;
 	s->sampling = q->sampling;
 	draw_seed(&s->sampling);
 	s->eos = cfg->eos_ids;

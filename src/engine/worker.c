@@ -59,44 +59,14 @@ static void tell(struct loom_seq *s)
 
 /* ---- the thread ---- */
 
-static void push(struct loom_worker *w, struct loom_seq *s)
-{
-	s->next = NULL;
-	if (w->tail)
-		w->tail->next = s;
-	else
-		w->head = s;
-	w->tail = s;
-	w->n_waiting++;
-}
-
-static struct loom_seq *pop(struct loom_worker *w)
-{
-	struct loom_seq *s = w->head;
-	w->head = s->next;
-	if (!w->head)
-		w->tail = NULL;
-	w->n_waiting--;
-	s->next = NULL;
-	return s;
-}
-
 /* Those whose client left need not wait for their turn. Lock held. */
 static void drop_cancelled(struct loom_worker *w)
 {
 	struct loom_err gone;
-	struct loom_seq *s = w->head;
 	(void)loom_err_set(&gone, LOOM_E_CANCELLED, "the client left");
-	w->head = w->tail = NULL;
-	w->n_waiting = 0;
-	for (struct loom_seq *next; s; s = next) {
-		next = s->next;
-		if (atomic_load(&s->cancelled)) {
-			loom_seq_fail(s, &gone);
-			tell(s);
-		} else {
-			push(w, s);
-		}
+	for (struct loom_seq *s; (s = loom_queue_cancelled(&w->queue)) != NULL;) {
+		loom_seq_fail(s, &gone);
+		tell(s);
 	}
 }
 
@@ -106,12 +76,12 @@ static void admit(struct loom_worker *w)
 	struct loom_err no_memory;
 	(void)loom_err_set(&no_memory, LOOM_E_MEMORY, "out of memory (a sequence)");
 	drop_cancelled(w);
-	while (w->head) {
-		struct loom_seq *s = w->head;
+	while (w->queue.head) {
+		struct loom_seq *s = w->queue.head;
 		if (loom_runner_add(&w->runner, s)) {
-			pop(w);
+			loom_queue_pop(&w->queue);
 		} else if (w->runner.n_seq == 0) { /* nobody will free what it lacks */
-			loom_seq_fail(pop(w), &no_memory);
+			loom_seq_fail(loom_queue_pop(&w->queue), &no_memory);
 			tell(s);
 		} else {
 			return;
@@ -123,8 +93,7 @@ static void fail_everything(struct loom_worker *w)
 {
 	struct loom_err err;
 	(void)loom_err_set(&err, LOOM_E_UNAVAILABLE, "shutting down");
-	while (w->head) {
-		struct loom_seq *s = pop(w);
+	for (struct loom_seq *s; (s = loom_queue_pop(&w->queue)) != NULL;) {
 		loom_seq_fail(s, &err);
 		tell(s);
 	}
@@ -136,7 +105,7 @@ static void *run(void *ctx)
 	struct loom_worker *w = ctx;
 	for (;;) {
 		pthread_mutex_lock(&w->lock);
-		while (!w->head && w->runner.n_seq == 0 && !w->stop)
+		while (!w->queue.head && w->runner.n_seq == 0 && !w->stop)
 			pthread_cond_wait(&w->wake, &w->lock);
 		if (w->abort || w->stop)
 			fail_everything(w);
@@ -198,12 +167,12 @@ enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *cons
 	pthread_mutex_lock(&w->lock);
 	if (w->abort || w->stop)
 		st = loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down");
-	else if (w->n_waiting > 0 && w->n_waiting + n > w->max_queue) /* one batch may always wait */
+	else if (w->queue.n > 0 && w->queue.n + n > w->max_queue) /* one batch may always wait */
 		st = loom_err_set(err, LOOM_E_QUEUE_FULL, "%zu requests wait for this model already, at most %zu may: try again later",
-			w->n_waiting, w->max_queue);
+			w->queue.n, w->max_queue);
 	for (size_t i = 0; !st && i < n; i++) {
 		seqs[i]->owner = t;
-		push(w, seqs[i]);
+		loom_queue_push(&w->queue, seqs[i]);
 	}
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);

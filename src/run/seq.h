@@ -45,6 +45,8 @@ struct loom_seq {
 	void *on_token_ctx;
 	atomic_bool cancelled;        /* set by anybody: ends at the next step */
 	void *owner;                  /* the engine's */
+	uint64_t client;              /* who asks, for fairness alone; 0: nobody in particular */
+	double start_tag;             /* queue.h */
 	struct loom_seq *next;        /* queue of whoever holds it */
 	/* made */
 	int32_t *ids;                 /* [n_limit], n_id known: prompt, then generated */
