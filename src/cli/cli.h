@@ -80,8 +80,15 @@ struct loom_run_options {
 		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
 	{"--memory-fraction", 0, LOOM_OPT_STRING, &(o).memory_fraction, 0, 0, NULL, "X", "share of free memory to use (default 0.9)"}, \
 	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, NULL, "LEVEL", "debug, info, warning or error"}
+/* The same for commands that only read files. */
+#define LOOM_FILE_OPTIONS(o) \
+	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, NULL, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, NULL, "DIR", \
+		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}
 /* Settings with the flags of o over them; to be released also after a failure. */
 enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom_settings *s, struct loom_err *err) LOOM_MUST_CHECK;
+/* The same with its message on stderr: 0, or the exit status. */
+int loom_open_settings(const struct loom_run_options *o, struct loom_settings *s);
 /* Into engine options, which point into s. */
 void loom_settings_engine(const struct loom_settings *s, struct loom_engine_opts *o);
 /* An engine with one model acquired. On failure prints the message, leaves both NULL and returns the exit status; 0 when all went well. */

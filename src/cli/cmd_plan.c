@@ -6,11 +6,14 @@
 #include "plan.h"
 #include "source.h"
 
-static int find_source(int argc, char **argv, const char *usage, struct loom_source *s, int *status)
+static int find_source(int argc, char **argv, const char *usage, struct loom_source *s, struct loom_loader_order *order, int *status)
 {
-	const char *cache_dir = NULL, *model = NULL;
+	struct loom_run_options run = {.config = NULL};
+	struct loom_settings settings;
+	struct loom_engine_opts engine;
+	const char *model = NULL;
 	const struct loom_opt opts[] = {
-		{"--cache-dir", 0, LOOM_OPT_STRING, &cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache"},
+		LOOM_FILE_OPTIONS(run),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
 	size_t n;
@@ -23,19 +26,28 @@ static int find_source(int argc, char **argv, const char *usage, struct loom_sou
 		*status = loom_fail_usage("which model? usage: %s", usage);
 		return 0;
 	}
+	*status = loom_open_settings(&run, &settings);
+	if (*status) {
+		return 0;
+	}
 	*status = LOOM_EXIT_FAILED;
-	return loom_find_source(model, cache_dir, LOOM_HUB_SMALL, s);
+	loom_settings_engine(&settings, &engine);
+	*order = engine.loaders;
+	bool found = loom_find_source(model, settings.models.cache_dir, LOOM_HUB_SMALL, s);
+	loom_settings_release(&settings);
+	return found;
 }
 
 int loom_cmd_plan(int argc, char **argv)
 {
 	struct loom_source s;
+	struct loom_loader_order order;
 	struct loom_model *m = NULL;
 	struct loom_err err = {0};
 	struct loom_buf out;
 	int status;
 
-	if (!find_source(argc, argv, "loom plan MODEL", &s, &status)) {
+	if (!find_source(argc, argv, "loom plan MODEL", &s, &order, &status)) {
 		return status;
 	}
 	if (loom_source_plan(&s, &m, &err)) {
@@ -54,14 +66,15 @@ int loom_cmd_plan(int argc, char **argv)
 int loom_cmd_probe(int argc, char **argv)
 {
 	struct loom_source s;
+	struct loom_loader_order order;
 	struct loom_probe p;
 	struct loom_err err = {0};
 	int status;
 
-	if (!find_source(argc, argv, "loom probe MODEL", &s, &status)) {
+	if (!find_source(argc, argv, "loom probe MODEL", &s, &order, &status)) {
 		return status;
 	}
-	if (loom_source_probe(&s, &p, &err)) {
+	if (loom_source_probe(&s, &order, &p, &err)) {
 		return loom_fail(&err);
 	}
 	(void)printf("model         %s\narchitecture  %s\nloader        %s\n", s.id, p.architecture[0] ? p.architecture : "unknown",

@@ -90,10 +90,11 @@ bool loom_find_source(const char *model, const char *cache_dir, enum loom_hub_ne
 int loom_cmd_pull(int argc, char **argv)
 {
 	const char *words[1 + MAX_FILES];
-	const char *cache_dir = NULL;
+	struct loom_run_options files = {.config = NULL};
+	struct loom_settings settings;
 	bool small = false;
 	const struct loom_opt table[] = {
-		{"--cache-dir", 0, LOOM_OPT_STRING, &cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache"},
+		LOOM_FILE_OPTIONS(files),
 		{"--config-only", 0, LOOM_OPT_FLAG, &small, 0, 0, NULL, NULL, "configuration and tokenizer, no weights"},
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
@@ -109,10 +110,16 @@ int loom_cmd_pull(int argc, char **argv)
 	if (n == 0) {
 		return loom_fail_usage("which model? usage: loom pull ID[@REVISION] [FILE…]");
 	}
+	rc = loom_open_settings(&files, &settings);
+	if (rc) {
+		return rc;
+	}
 	loom_pull_view_init(&view);
-	struct loom_hub_opts o = {.cache_dir = cache_dir, .need = small ? LOOM_HUB_SMALL : LOOM_HUB_WEIGHTS, .progress = loom_pull_show, .ctx = &view};
+	struct loom_hub_opts o = {.cache_dir = settings.models.cache_dir,
+		.need = small ? LOOM_HUB_SMALL : LOOM_HUB_WEIGHTS, .progress = loom_pull_show, .ctx = &view};
 	enum loom_status st = loom_hub_pull(words[0], n > 1 ? words + 1 : NULL, n - 1, &o, &s, &err);
 	loom_pull_view_end(&view);
+	loom_settings_release(&settings);
 	if (st) {
 		return loom_fail(&err);
 	}

@@ -190,6 +190,12 @@ void loom_settings_engine(const struct loom_settings *s, struct loom_engine_opts
 	o->fallback = s->gpu.fallback;
 	o->dtype = strcmp(s->models.default_dtype, "auto") == 0 ? LOOM_DTYPE_UNKNOWN : loom_dtype_from_torch(s->models.default_dtype);
 	o->compute = (enum loom_compute)loom_compute_parse(s->models.compute);
+	for (size_t i = 0; i < s->loaders.fallback_order.n; i++) {
+		int l = loom_loader_parse(s->loaders.fallback_order.v[i]);
+		if (l >= 0 && o->loaders.n < LOOM_N_LOADER) {
+			o->loaders.v[o->loaders.n++] = (enum loom_loader)l;
+		}
+	}
 	o->overrides = s->overrides;
 	o->n_override = s->n_override;
 	o->allow_local = true;

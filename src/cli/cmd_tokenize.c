@@ -24,9 +24,11 @@ static enum loom_status one_line(const struct loom_tokenizer *t, convert fn, con
 
 static int run(int argc, char **argv, const char *usage, convert fn)
 {
-	const char *cache_dir = NULL, *model = NULL;
+	struct loom_run_options files = {.config = NULL};
+	struct loom_settings settings;
+	const char *model = NULL;
 	const struct loom_opt opts[] = {
-		{"--cache-dir", 0, LOOM_OPT_STRING, &cache_dir, 0, 0, "LOOM_MODELS__CACHE_DIR", "DIR", "Hugging Face cache"},
+		LOOM_FILE_OPTIONS(files),
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
 	struct loom_source s;
@@ -43,7 +45,13 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 	if (words == 0) {
 		return loom_fail_usage("which model? usage: %s", usage);
 	}
-	if (!loom_find_source(model, cache_dir, LOOM_HUB_SMALL, &s)) {
+	rc = loom_open_settings(&files, &settings);
+	if (rc) {
+		return rc;
+	}
+	bool found = loom_find_source(model, settings.models.cache_dir, LOOM_HUB_SMALL, &s);
+	loom_settings_release(&settings);
+	if (!found) {
 		return LOOM_EXIT_FAILED;
 	}
 	if (loom_source_tokenizer(&s, &t, &err)) {

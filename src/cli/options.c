@@ -208,6 +208,17 @@ enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom
 	return rc ? rc : loom_settings_check(s, err);
 }
 
+int loom_open_settings(const struct loom_run_options *o, struct loom_settings *s)
+{
+	struct loom_err err = {0};
+
+	if (loom_run_settings(o, s, &err)) {
+		loom_settings_release(s);
+		return loom_fail_usage("%s", err.message);
+	}
+	return LOOM_EXIT_OK;
+}
+
 int loom_open_one(const struct loom_run_options *o, const char *model, struct loom_engine **e, struct loom_resident **r)
 {
 	struct loom_engine_opts opts;
@@ -218,9 +229,8 @@ int loom_open_one(const struct loom_run_options *o, const char *model, struct lo
 
 	*e = NULL;
 	*r = NULL;
-	if (loom_run_settings(o, &s, &err)) {
-		loom_settings_release(&s);
-		return loom_fail_usage("%s", err.message);
+	if (loom_open_settings(o, &s)) {
+		return LOOM_EXIT_USAGE;
 	}
 	/* What a server would log is no concern of a command, unless it asks. */
 	loom_log_set_level(o->log_level ? (enum loom_log_level)loom_log_parse_level(s.logging.level) : LOOM_LOG_ERROR);

@@ -33,6 +33,7 @@ struct loom_engine_opts {
 	size_t n_device;
 	bool fallback;            /* true: a CUDA device where there is no GPU means the CPU, with a warning; false: LOOM_E_INVALID */
 	enum loom_dtype dtype;    /* how matrices are kept when nobody says; UNKNOWN: as stored */
+	struct loom_loader_order loaders; /* that may open a model when nobody names one; empty: every one */
 	const struct loom_model_override *overrides; /* [n_override] */
 	size_t n_override;
 	bool allow_local;         /* ids may be paths */
@@ -73,7 +74,7 @@ void loom_engine_release(struct loom_engine *e, struct loom_resident *r);
 enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsigned drain_ms, struct loom_err *err) LOOM_MUST_CHECK;
 
 struct loom_model_info {
-	char id[512], device[16], dtype[16], architecture[96], quantization[32], warning[160];
+	char id[512], device[16], dtype[16], architecture[96], quantization[32], warning[320];
 	const char *loader;       /* "transformers", … */
 	const char *compute;      /* "float32" or "bf16" */
 	int32_t n_embd, n_layer, n_vocab;
@@ -86,6 +87,10 @@ struct loom_model_info {
 	const char *phase;        /* while loading: "opening", "downloading" or "reading" */
 	double progress;          /* 0..1, of the phase */
 };
+/* Which loader would open a model, without loading it: reads its configuration and file list, of a model that is not here the hub's small files. *configured:
+ * the loader that model_overrides gives it, -1 none. */
+enum loom_status loom_engine_probe(struct loom_engine *e, const char *id, struct loom_probe *out, int *configured, struct loom_err *err)
+	LOOM_MUST_CHECK;
 void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out);
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);
 /* Sites of the model: presence, width, layers (model.h). */

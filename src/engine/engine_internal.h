@@ -54,7 +54,7 @@ struct loom_resident {
 	struct loom_state_opts state_opts;
 	int64_t max_position;         /* most positions a sequence may have here */
 	uint64_t model_bytes;
-	char device[16], warning[160];
+	char device[16], warning[320];
 	enum loom_dtype asked_dtype;  /* UNKNOWN: auto */
 	char asked_quantization[64];
 	double load_seconds;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub.h"
 #include "mem.h"
 #include "str.h"
 
@@ -55,14 +56,19 @@ static bool matches(void *ctx, const void *resident, const void *spec)
 	return loom_resident_matches(ctx, resident, spec);
 }
 
+static const struct loom_model_override *override_of(const struct loom_engine *e, const char *id)
+{
+	for (size_t i = 0; i < e->opts.n_override; i++) {
+		if (strcmp(e->opts.overrides[i].id, id) == 0)
+			return &e->opts.overrides[i];
+	}
+	return NULL;
+}
+
 /* What the request leaves open is as the model's overrides say, else as the engine's options do. */
 static void fill_in(const struct loom_engine *e, struct loom_load_spec *s)
 {
-	const struct loom_model_override *o = NULL;
-	for (size_t i = 0; i < e->opts.n_override; i++) {
-		if (strcmp(e->opts.overrides[i].id, s->id) == 0)
-			o = &e->opts.overrides[i];
-	}
+	const struct loom_model_override *o = override_of(e, s->id);
 	bool auto_dtype = o && o->dtype && strcmp(o->dtype, "auto") == 0;
 	if (s->dtype == LOOM_DTYPE_UNKNOWN && !auto_dtype)
 		s->dtype = o && o->dtype ? loom_dtype_from_torch(o->dtype) : e->opts.dtype;
@@ -154,6 +160,19 @@ enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsig
 	}
 	other[n] = 0;
 	return loom_registry_unload(e->registry, other, drain_ms, err);
+}
+
+enum loom_status loom_engine_probe(struct loom_engine *e, const char *id, struct loom_probe *out, int *configured, struct loom_err *err)
+{
+	const struct loom_model_override *o = override_of(e, id);
+	struct loom_hub_opts hub = {.cache_dir = e->opts.cache_dir, .allow_local = loom_engine_local(e, id), .need = LOOM_HUB_SMALL};
+	struct loom_source s;
+	*configured = o && o->loader ? loom_loader_parse(o->loader) : -1;
+	enum loom_status st = loom_hub_source(id, &hub, &s, err);
+	st = st ? st : loom_source_probe(&s, &e->opts.loaders, out, err);
+	if (!st && *configured >= 0)
+		out->selected = out->can[*configured] ? *configured : -1;
+	return st;
 }
 
 /* ---- what is there ---- */

@@ -251,7 +251,7 @@ static enum loom_status open_files(struct loom_resident *r, struct loom_entry *e
 	if (!st)
 		st = loom_engine_fetch(e, entry, spec->id, &r->source, err);
 	if (!st)
-		st = loom_source_open(&r->source, spec->loader, keep, &r->opened, err);
+		st = loom_source_open(&r->source, spec->loader, &e->opts.loaders, keep, &r->opened, err);
 	if (!st)
 		r->opened.model->plan.compute = compute;
 	return st;
@@ -299,6 +299,11 @@ enum loom_status loom_resident_open(struct loom_engine *e, struct loom_entry *en
 		(double)r->model_bytes / 0x1p20, (int)r->state_opts.n_page);
 	if (r->warning[0] && !atomic_exchange(&e->warned, true)) /* once is enough */
 		loom_log(LOOM_LOG_WARNING, "%s", r->warning);
+	if (r->opened.note[0]) {
+		size_t n = strlen(r->warning);
+		snprintf(r->warning + n, sizeof r->warning - n, "%s%s", n ? "; " : "", r->opened.note);
+		loom_log(LOOM_LOG_WARNING, "%s: %s", r->source.id, r->opened.note);
+	}
 	*out = r;
 	return LOOM_OK;
 }

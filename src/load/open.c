@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "family.h"
 #include "file.h"
 #include "gguf.h"
 #include "jsonx.h"
@@ -40,6 +41,18 @@ static enum loom_status load_json(const char *dir, const char *name, json_t **ou
 	return loom_json_load(path, name, LOOM_MAX_CONFIG_BYTES, out, err);
 }
 
+/* For an architecture that nothing here knows, when its repository brings code of its own: what to do instead of running that. */
+static void name_own_code(const json_t *root, struct loom_err *err)
+{
+	const char *arch = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
+
+	if (json_object_size(json_object_get(root, "auto_map")) > 0 && (!arch || !loom_family_of_architecture(arch))) {
+		(void)loom_err_set(err, LOOM_E_MODEL, "config.json: architecture \"%.80s\" is not supported; its repository has Python code for it (auto_map), "
+			"which upstream runs with trust_remote_code: Loom never runs a model's code. Describe the architecture in a loom.json manifest "
+			"(docs/custom-models.md)", arch ? arch : "?");
+	}
+}
+
 /* config.json, and generation_config.json when it is there. */
 static enum loom_status read_config(struct loom_config *cfg, const char *dir, struct loom_err *err)
 {
@@ -47,7 +60,9 @@ static enum loom_status read_config(struct loom_config *cfg, const char *dir, st
 	struct loom_err gen_err = {0};
 	enum loom_status rc = load_json(dir, "config.json", &root, err);
 
-	rc = rc ? rc : loom_config_from_json(cfg, root, "config.json", err);
+	if (rc == LOOM_OK && (rc = loom_config_from_json(cfg, root, "config.json", err)) == LOOM_E_MODEL) {
+		name_own_code(root, err);
+	}
 	if (rc == LOOM_OK) {
 		enum loom_status there = load_json(dir, "generation_config.json", &gen, &gen_err);
 		if (there && there != LOOM_E_NOT_FOUND) {
@@ -166,29 +181,20 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	return LOOM_OK;
 }
 
-static bool has(const struct loom_source *s, const char *name)
-{
-	char path[PATH_MAX];
-
-	return !s->is_gguf && loom_path_join(path, sizeof(path), s->path, name) && loom_path_is_file(path);
-}
-
-enum loom_status loom_source_open(const struct loom_source *s, int loader, enum loom_dtype keep, struct loom_opened *out,
+static enum loom_status open_with(const struct loom_source *s, enum loom_loader loader, enum loom_dtype keep, struct loom_opened *out,
 	struct loom_err *err)
 {
-	bool st = has(s, "modules.json");
-	int detected = s->is_gguf ? LOOM_LOADER_GGUF : st ? LOOM_LOADER_SENTENCE_TRANSFORMERS : LOOM_LOADER_TRANSFORMERS;
 	enum loom_status rc;
 
-	out->loader = (enum loom_loader)(loader < 0 ? detected : loader);
-	if ((out->loader == LOOM_LOADER_GGUF) != s->is_gguf) {
-		return loom_err_set(err, LOOM_E_MODEL, "loader \"%s\" cannot open model \"%.200s\": it is %s", loom_loader_name(out->loader), s->id,
+	out->loader = loader;
+	if ((loader == LOOM_LOADER_GGUF) != s->is_gguf) {
+		return loom_err_set(err, LOOM_E_MODEL, "loader \"%s\" cannot open model \"%.200s\": it is %s", loom_loader_name(loader), s->id,
 			s->is_gguf ? "a GGUF file" : "a folder");
 	}
-	if (out->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS && !st) {
+	if (loader == LOOM_LOADER_SENTENCE_TRANSFORMERS && !loom_loader_marked(loader, s)) {
 		return loom_err_set(err, LOOM_E_MODEL, "loader \"sentence_transformers\" needs modules.json, which model \"%.200s\" lacks", s->id);
 	}
-	if (out->loader == LOOM_LOADER_CUSTOM) {
+	if (loader == LOOM_LOADER_CUSTOM) {
 		return loom_err_set(err, LOOM_E_MODEL, "loader \"custom\" needs a loom.json manifest, which this version does not read");
 	}
 	if (!s->is_gguf) {
@@ -197,6 +203,33 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, enum 
 	rc = open_gguf(s, keep, &out->model, &out->tokenizer, err);
 	if (rc == LOOM_OK) {
 		out->max_seq = out->model->cfg.n_ctx;
+	}
+	return rc;
+}
+
+enum loom_status loom_source_open(const struct loom_source *s, int loader, const struct loom_loader_order *order, enum loom_dtype keep,
+	struct loom_opened *out, struct loom_err *err)
+{
+	int first = loader < 0 ? loom_loader_detect(s, order) : loader;
+	enum loom_status rc;
+
+	if (first < 0) {
+		return loom_err_set(err, LOOM_E_MODEL, "model \"%.200s\" is %s, which none of the loaders in loaders.fallback_order opens", s->id,
+			s->is_gguf ? "a GGUF file" : "a folder");
+	}
+	rc = open_with(s, (enum loom_loader)first, keep, out, err);
+	order = loom_loader_order(order);
+	for (int i = 0; loader < 0 && rc == LOOM_E_MODEL && i < order->n; i++) {
+		struct loom_err other = {0};
+		if ((int)order->v[i] == first || !loom_loader_marked(order->v[i], s)) {
+			continue;
+		}
+		loom_opened_release(out);
+		if (open_with(s, order->v[i], keep, out, &other) == LOOM_OK) {
+			(void)snprintf(out->note, sizeof(out->note), "opened by %s, since %s cannot: %.100s", loom_loader_name(order->v[i]),
+				loom_loader_name((enum loom_loader)first), err->message);
+			rc = LOOM_OK;
+		}
 	}
 	return rc;
 }

@@ -11,23 +11,6 @@
 #include "mem.h"
 #include "str.h"
 
-static const char *const loader_names[LOOM_N_LOADER] = {"transformers", "sentence_transformers", "custom", "gguf"};
-
-const char *loom_loader_name(enum loom_loader l)
-{
-	return (unsigned)l < LOOM_N_LOADER ? loader_names[l] : "?";
-}
-
-int loom_loader_parse(const char *name)
-{
-	for (int i = 0; i < LOOM_N_LOADER; i++) {
-		if (loom_str_eq(name, loader_names[i])) {
-			return i;
-		}
-	}
-	return -1;
-}
-
 static enum loom_status find_in_cache(const char *id, const char *cache_dir, struct loom_source *out, struct loom_err *err)
 {
 	struct loom_hub_id parsed;

@@ -14,6 +14,17 @@
 enum loom_loader { LOOM_LOADER_TRANSFORMERS, LOOM_LOADER_SENTENCE_TRANSFORMERS, LOOM_LOADER_CUSTOM, LOOM_LOADER_GGUF, LOOM_N_LOADER };
 const char *loom_loader_name(enum loom_loader l);
 int loom_loader_parse(const char *name); /* -1 unknown */
+struct loom_loader_facts {
+	const char *name, *type, *description; /* type: "folder" or "file" */
+};
+const struct loom_loader_facts *loom_loader_facts(enum loom_loader l);
+/* The loaders that may be used when nobody names one, in the order in which they are tried when the one that recognises a model can't open it. */
+struct loom_loader_order {
+	enum loom_loader v[LOOM_N_LOADER];
+	int n;
+};
+/* o itself; every loader when it is NULL or empty. */
+const struct loom_loader_order *loom_loader_order(const struct loom_loader_order *o);
 
 struct loom_source {
 	char id[512];        /* as the client wrote it */
@@ -31,10 +42,15 @@ enum loom_status loom_source_find(const char *id, const char *cache_dir, bool al
 struct loom_probe {
 	bool can[LOOM_N_LOADER];
 	char reason[LOOM_N_LOADER][512];
-	int selected;        /* enum loom_loader, -1 none */
+	int detected;        /* the loader that the source is for, by its files; -1 none */
+	int selected;        /* the one that would open it; -1 none */
 	char architecture[96];
 };
-enum loom_status loom_source_probe(const struct loom_source *s, struct loom_probe *out, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_source_probe(const struct loom_source *s, const struct loom_loader_order *order, struct loom_probe *out,
+	struct loom_err *err) LOOM_MUST_CHECK;
+/* Is what marks a source for this loader there (modules.json, loom.json, …)? */
+bool loom_loader_marked(enum loom_loader l, const struct loom_source *s);
+int loom_loader_detect(const struct loom_source *s, const struct loom_loader_order *order); /* as loom_probe.detected */
 
 /* The parts of an opened model, weights unread. */
 struct loom_opened {
@@ -42,13 +58,14 @@ struct loom_opened {
 	struct loom_tokenizer *tokenizer; /* may be NULL for plan-only */
 	struct loom_st_config st;
 	enum loom_loader loader;
+	char note[160];      /* "" or why another loader than the one that recognises the model opened it */
 	int64_t max_seq;     /* embedding truncation limit: st max_seq_length, else tokenizer_config's model_max_length when sane, else n_ctx */
 };
 void loom_opened_init(struct loom_opened *o);
 void loom_opened_release(struct loom_opened *o);
-/* loader -1: detect (gguf, then sentence_transformers when modules.json is there, then transformers). keep: LOOM_DTYPE_UNKNOWN = as stored. */
-enum loom_status loom_source_open(const struct loom_source *s, int loader, enum loom_dtype keep, struct loom_opened *out,
-	struct loom_err *err) LOOM_MUST_CHECK;
+/* loader -1: the one that recognises the source, then the others of order (NULL: all) that could. keep: LOOM_DTYPE_UNKNOWN = as stored. */
+enum loom_status loom_source_open(const struct loom_source *s, int loader, const struct loom_loader_order *order, enum loom_dtype keep,
+	struct loom_opened *out, struct loom_err *err) LOOM_MUST_CHECK;
 /* Only what `loom plan` and `loom tokenize` need. */
 enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;

@@ -180,3 +180,25 @@ def test_devices(new_server, tiny, tmp_path):
     r = s.client.post("/models/load", json=dict(model=tiny("gpt2"), device="cuda:0")).json()  # the same one: no second resident
     assert r["device"] == "cpu" and len(models(s.client)) == 1
     assert s.stop() == 0
+
+
+def test_loaders_step_in_in_the_order_of_the_configuration(new_server, tiny, tmp_path):
+    import shutil
+    odd = tmp_path / "odd"
+    shutil.copytree(tiny("bert"), odd)
+    (odd / "modules.json").write_text('[{"path": "", "type": "x.Transformer"}, {"path": "1", "type": "x.Unheard"}]')
+    (tmp_path / "c.yaml").write_text("loaders: {fallback_order: [sentence_transformers, gguf]}\n")
+    s = new_server("--log-level", "error")
+    r = s.client.post("/models/load", json=dict(model=str(odd))).json()
+    assert r["loader_type"] == "transformers" and "sentence_transformers cannot" in r["warning"]
+    m = s.client.post("/embed", json=dict(model=str(odd), text="x")).json()["metadata"]
+    assert "sentence_transformers cannot" in m["warning"]
+    r = s.client.post("/embed", json=dict(model=str(odd), text="x", loader="sentence_transformers"))
+    assert r.status_code == 422 and "Unheard" in r.json()["detail"]
+    assert s.stop() == 0
+    s = new_server("--log-level", "error", "--config", str(tmp_path / "c.yaml"))
+    assert s.client.post("/embed", json=dict(model=str(odd), text="x")).status_code == 422
+    r = s.client.post("/embed", json=dict(model=tiny("bert"), text="x"))
+    assert r.status_code == 422 and "fallback_order" in r.json()["detail"]
+    assert s.client.post("/embed", json=dict(model=tiny("bert"), text="x", loader="transformers")).status_code == 200
+    assert s.stop() == 0
