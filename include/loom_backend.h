@@ -51,6 +51,7 @@ struct loom_weight {
 	enum loom_weight_kind kind;
 	bool lookup;           /* a MATRIX that EMBED also reads (tied embeddings) */
 	float add;             /* VECTOR: added on load (Gemma's 1 + weight); 0 otherwise */
+	bool neg_exp;          /* VECTOR, TABLE: kept as -exp(w) (the A of state spaces) */
 	int64_t n_row, n_col;  /* MATRIX [N, K], TABLE [rows, D], VECTOR [n_row] with n_col 1 */
 	int n_part;            /* 0: weight not bound (plan printed without weights), or constant */
 	struct loom_weight_part *part; /* [n_part] */
@@ -74,6 +75,15 @@ enum loom_op_kind {
 	LOOM_OP_ATTEND,    /* out = softmax(scale * a K^T + mask) V over the layer's pages; a = queries */
 	LOOM_OP_ACT,       /* out = act(a) */
 	LOOM_OP_GATE,      /* out = act(a) * b; an a of width 1 counts for every column (shared experts) */
+	LOOM_OP_CONV,      /* out[t] = sum over j < n_tap of w[j] * a[t - n_tap + 1 + j], for each column by itself (+ bias); a of positions
+	                    * before 0 is 0. w TABLE [n_tap, C] in float32. State: the last n_tap - 1 rows of a. out is not a */
+	LOOM_OP_SCAN,      /* Mamba's selective scan (https://arxiv.org/abs/2312.00752): a = x [C], b = dt [C], c = B|C [2 d_state], w = A TABLE
+	                    * [d_state, C], bias = D [C]: dt' = softplus(dt), h[n] = exp(A[n] dt') h[n] + (dt' B[n]) x, out = sum over n of
+	                    * h[n] C[n] + D x. State: h [d_state, C] */
+	LOOM_OP_DELTA,     /* the gated delta rule (https://arxiv.org/abs/2412.06464): a = q|k|v (n_head_kv heads of d_head, of d_head, n_head of
+	                    * d_value), b = write|decay [2 n_head], w = A [n_head], bias = what is added to decay [n_head]. Of each head
+	                    * of v, q and k being l2-normalized, q times scale:
+	                    * S = exp(A softplus(decay + bias)) S; S += k (sigmoid(write) (v - k S)); out = q S. State: S [d_head, d_value] */
 	LOOM_OP_ROUTE,     /* a = router logits [n_expert] become probabilities in place; b [2 n_used] = the chosen experts' numbers in
 	                    * ascending order, then their weights (struct loom_router) */
 	LOOM_OP_EXPERTS,   /* out = sum over the chosen experts e of b, ascending, of weight * (glu(a Wup_e^T + bias) Wdown_e^T + bias) */
@@ -87,7 +97,7 @@ enum loom_op_kind {
 };
 enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
 enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
-	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_N_ACT };
+	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_ACT_NONE, LOOM_N_ACT };
 /* What stands between an expert's two products: act(up) [F]; act(gate) * up of gate|up [2F]; gpt-oss's (up' + 1) gate' sigmoid(1.702 gate') of
  * gate and up that alternate [2F], gate' = min(gate, 7), up' = up clamped to [-7, 7] (op fields limit and alpha). */
 enum loom_glu_kind { LOOM_GLU_NONE, LOOM_GLU_HALVES, LOOM_GLU_CLAMPED };
@@ -118,7 +128,7 @@ struct loom_op {
 	int16_t layer;           /* 0..L-1, -1 outside the blocks; HIDDEN taps: index 0..L of hidden_states */
 	bool out_rows;           /* runs on the n_out gathered rows instead of the T rows */
 	bool accumulate;         /* EMBED: add to out instead of replacing it */
-	struct loom_view a, b, out;
+	struct loom_view a, b, c, out;
 	int32_t w, bias;         /* indices into plan weights; -1 none */
 	float scale, eps;        /* ATTEND's score scale; EMBED's scale; NORM's epsilon */
 	enum loom_norm_kind norm;
@@ -135,6 +145,8 @@ struct loom_op {
 	int32_t sinks;           /* ATTEND: weight [H], a score for each head that takes its share of the softmax without a value
 	                          * (gpt-oss); -1 none. ATTN_PROBS leave it out, so that a row sums to less than 1 */
 	enum loom_score_bias score_bias;
+	int32_t n_tap, d_state;  /* CONV; SCAN */
+	int64_t state_at;        /* CONV, SCAN, DELTA: where the op's floats begin in a sequence's state */
 	int32_t rope;            /* ROTATE: index into plan ropes */
 	int32_t router;          /* ROUTE: index into plan routers; its bias: added to the probabilities for the choice only; -1 none */
 	int32_t n_expert, n_used, n_ffn; /* EXPERTS; weights w .. w+n_expert-1 [F or 2F, D], w2 .. [D, F], biases bias .., bias2 .. or -1 */
@@ -182,6 +194,7 @@ struct loom_plan {
 	int32_t n_weight;
 	struct loom_rope *ropes;     /* [n_rope] */
 	int32_t n_rope;
+	int64_t state_floats;        /* of a sequence beside its pages (CONV, SCAN, DELTA): 0 at position 0, then what the last row left */
 	struct loom_router *routers;   /* [n_router] */
 	int32_t n_router;
 	float *alibi;                /* [n_head] slopes of score_bias; NULL: none. src/model/alibi.c */
@@ -192,6 +205,7 @@ struct loom_batch_seq {
 	int32_t row0, n_row;     /* its rows in the batch */
 	int32_t pos0;            /* position of row0; earlier positions are in the pages already */
 	int32_t rope_len;        /* length that length-dependent rotary types see */
+	int32_t state;           /* number of its state; read only when pos0 > 0. Plans without state_floats: unused */
 	const int32_t *pages;    /* page numbers covering positions 0 .. pos0+n_row-1; [ceil((pos0+n_row)/LOOM_PAGE)] */
 };
 struct loom_batch {
@@ -226,6 +240,7 @@ struct loom_state_opts {
 	int32_t max_tok;         /* most rows in a step */
 	int32_t max_out;         /* most gathered rows in a step */
 	int32_t n_page;          /* KV pages */
+	int32_t n_state;         /* sequences that have a state at the same time; 0 where the plan has no state_floats */
 	int n_thread;
 };
 

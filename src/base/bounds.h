@@ -17,6 +17,8 @@
 #define LOOM_MAX_VOCAB (1 << 24)
 #define LOOM_MAX_HEAD 4096
 #define LOOM_MAX_CONTEXT (1 << 24)
+#define LOOM_MAX_TAP 64 /* of a convolution */
+#define LOOM_MAX_STATE 4096 /* of a column */
 #define LOOM_MAX_EXPERT 4096
 #define LOOM_MAX_USED 256 /* experts of one token */
 

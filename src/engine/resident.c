@@ -17,6 +17,7 @@
 #define DEFAULT_STEP_TOKENS 512
 #define MAX_OUT_ROWS 128  /* rows of logits in a step: sequences that decode at once */
 #define SHARED_PAGES 2048 /* beyond one sequence of full length */
+#define MAX_STATES 64     /* sequences that run at once where each keeps a state beside its pages */
 #define KEEP_BYTES ((uint64_t)64 << 20) /* of pages kept for prompts that begin alike, and a twentieth of the weights beside it */
 
 /* ---- device ---- */
@@ -120,12 +121,18 @@ static enum loom_status plan_memory(struct loom_resident *r, uint64_t idle, stru
 		floor = loom_kv_need(r->max_position);
 	}
 	r->state_opts = (struct loom_state_opts){.max_tok = step, .n_page = floor, .n_thread = o->n_thread};
+	r->state_opts.n_state = p->state_floats > 0;
 	r->state_opts.max_out = p->causal && p->n_logit > 0 && step > MAX_OUT_ROWS ? MAX_OUT_ROWS : step;
 	r->model_bytes = r->backend->model_bytes(p);
 	uint64_t least = state_bytes(r, floor), page = state_bytes(r, floor + 1) - least, need = r->model_bytes + least;
 	if (need > budget)
 		return too_large(r, need, budget, idle, err);
 	int64_t want = (int64_t)loom_kv_need(r->max_position) + SHARED_PAGES, more = want - floor;
+	if (p->state_floats > 0) { /* half of what there is for sequences: as many of them at once as their states have room */
+		uint64_t states = (budget - need) / 4 / ((uint64_t)p->state_floats * sizeof(float));
+		r->state_opts.n_state += (int32_t)(states < MAX_STATES - 1 ? states : MAX_STATES - 1);
+		need = r->model_bytes + state_bytes(r, floor);
+	}
 	uint64_t room = (budget - need) / 2 / (page ? page : 1);
 	more = more > 0 && room < (uint64_t)more ? (int64_t)room : more;
 	r->state_opts.n_page = floor + (int32_t)(more > 0 ? more : 0);

@@ -54,7 +54,7 @@ struct loom_op *loom_plan_add(struct loom_builder *b, enum loom_op_kind kind)
 	op->out_rows = b->out_rows;
 	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = -1;
 	op->scale = 1.0f;
-	op->a.slot = op->b.slot = op->out.slot = -1;
+	op->a.slot = op->b.slot = op->c.slot = op->out.slot = -1;
 	return op;
 }
 

@@ -8,10 +8,12 @@
 static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
-	[LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
-	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip", [LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
+	[LOOM_OP_CONV] = "conv", [LOOM_OP_SCAN] = "scan",
+	[LOOM_OP_DELTA] = "delta", [LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
+	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip",
+	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
-	"sigmoid"};
+	"sigmoid", "linear"};
 static const char *const index_names[] = {"token", "position", "type 0"};
 static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
 
@@ -120,6 +122,16 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 	case LOOM_OP_ATTEND:
 		put_attend(op, out);
 		break;
+	case LOOM_OP_CONV:
+		(void)loom_buf_printf(out, "  %d taps, state at %lld", op->n_tap, (long long)op->state_at);
+		break;
+	case LOOM_OP_SCAN:
+		(void)loom_buf_printf(out, "  %d states a column, state at %lld", op->d_state, (long long)op->state_at);
+		break;
+	case LOOM_OP_DELTA:
+		(void)loom_buf_printf(out, "  %d heads of %d and %d, %d of keys, scale %.9g, state at %lld", op->n_head, op->d_head, op->d_value,
+			op->n_head_kv, (double)op->scale, (long long)op->state_at);
+		break;
 	case LOOM_OP_ROUTE:
 		put_router(&p->routers[op->router], out);
 		break;
@@ -169,6 +181,10 @@ static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
 	if (op->b.slot >= 0) {
 		(void)loom_buf_puts(out, ", ");
 		put_view(p, &op->b, out);
+	}
+	if (op->c.slot >= 0) {
+		(void)loom_buf_puts(out, ", ");
+		put_view(p, &op->c, out);
 	}
 	put_details(p, op, out);
 	put_weight(p, op->w, "w", out);

@@ -26,7 +26,7 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	*r = (struct loom_runner){.backend = b, .state = state, .plan = plan, .max_tok = o->max_tok, .max_out = o->max_out,
 		.now_ms = loom_clock_ms};
 	r->whole = !plan->causal || looks_at_length(plan);
-	r->share = !r->whole && keep > 0;
+	r->share = !r->whole && keep > 0 && plan->state_floats == 0; /* what a state was at the end of a page is not kept */
 	enum loom_status st = loom_kv_init(&r->kv, o->n_page, r->share ? keep : 0, err);
 	if (st)
 		return st;
@@ -38,7 +38,10 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	r->out_pos = loom_calloc(n_out, sizeof *r->out_pos);
 	r->scratch = loom_calloc(n_logit, sizeof *r->scratch);
 	r->order = loom_calloc(n_logit, sizeof *r->order);
-	if (r->spans && r->ids && r->pos && r->batch && r->out_rows && r->out_pos && r->scratch && r->order)
+	r->states = loom_calloc((size_t)o->n_state, sizeof *r->states);
+	for (int32_t i = 0; r->states && i < o->n_state; i++)
+		r->states[r->n_state_free++] = o->n_state - 1 - i;
+	if (r->states && r->spans && r->ids && r->pos && r->batch && r->out_rows && r->out_pos && r->scratch && r->order)
 		return LOOM_OK;
 	loom_runner_release(r);
 	return loom_err_nomem(err, "rows of a step", n_tok * sizeof *r->spans);
@@ -58,6 +61,7 @@ void loom_runner_release(struct loom_runner *r)
 	loom_free(r->out_pos);
 	loom_free(r->scratch);
 	loom_free(r->order);
+	loom_free(r->states);
 	*r = (struct loom_runner){0};
 }
 
@@ -94,7 +98,8 @@ bool loom_runner_add(struct loom_runner *r, struct loom_seq *s)
 {
 	int32_t room = loom_kv_need(s->n_limit), n = r->whole ? room : loom_kv_need(s->n_id + 1 < s->n_limit ? s->n_id + 1 : s->n_limit);
 	int32_t beside = r->whole ? 0 : (int32_t)r->n_seq; /* those that run may each take a page before this one ends */
-	if (room > r->kv.n_page || n + beside > loom_kv_available(&r->kv) || !grow(r))
+	bool state = r->plan->state_floats > 0;
+	if ((state && r->n_state_free == 0) || room > r->kv.n_page || n + beside > loom_kv_available(&r->kv) || !grow(r))
 		return false;
 	s->pages = loom_calloc((size_t)room, sizeof *s->pages);
 	if (!s->pages || (r->whole && !loom_kv_take(&r->kv, s->pages, n))) {
@@ -102,6 +107,8 @@ bool loom_runner_add(struct loom_runner *r, struct loom_seq *s)
 		s->pages = NULL;
 		return false;
 	}
+	if (state)
+		s->state = r->states[--r->n_state_free];
 	s->n_page = r->whole ? n : 0;
 	s->n_share = first_wanted(s);
 	s->phase = LOOM_PHASE_PREFILL;
@@ -117,6 +124,8 @@ struct loom_seq *loom_runner_reap(struct loom_runner *r)
 			continue;
 		loom_kv_give(&r->kv, s->pages, s->n_page);
 		s->n_page = 0;
+		if (r->plan->state_floats > 0)
+			r->states[r->n_state_free++] = s->state;
 		loom_free(s->pages);
 		s->pages = NULL;
 		r->n_seq--;

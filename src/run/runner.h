@@ -36,6 +36,8 @@ struct loom_runner {
 	const struct loom_plan *plan;
 	int32_t max_tok, max_out;
 	struct loom_kv kv;
+	int32_t *states;               /* [n_state] numbers of free states of sequences at [0, n_state_free), where the plan keeps any */
+	int32_t n_state_free;
 	struct loom_seq **seqs;        /* [n_seq] in order of arrival */
 	size_t n_seq, cap_seq;
 	struct loom_turn *line;        /* [cap_seq] waiting prompts in the order of their turns */
@@ -60,8 +62,8 @@ struct loom_runner {
 enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backend *b, struct loom_device_state *state,
 	const struct loom_plan *plan, const struct loom_state_opts *o, int32_t keep, struct loom_err *err) LOOM_MUST_CHECK;
 void loom_runner_release(struct loom_runner *r);
-/* Takes s when the pages of what is known of it are to be had beside what runs; false, with nothing taken, when not (or no memory). The pages
- * of s->n_limit positions must not be more than there are. */
+/* Takes s when the pages of what is known of it, and a state where the plan keeps any, are to be had beside what runs; false, with
+ * nothing taken, when not (or no memory). The pages of s->n_limit positions must not be more than there are. */
 bool loom_runner_add(struct loom_runner *r, struct loom_seq *s);
 /* One step of whatever is there. Failures end up in the sequences they concern. */
 void loom_runner_step(struct loom_runner *r);

@@ -57,6 +57,7 @@ struct loom_seq {
 	bool stopped;                 /* by end of sequence or a stop string, not by length */
 	int32_t *pages;               /* [n_page] held; room for those of n_limit positions */
 	int32_t n_page;
+	int32_t state;                /* number of its state in the backend, where the plan keeps any; from when it is taken until it is reaped */
 	int32_t n_named;              /* pages of it whose content has a name (kv.h), the last of them `name` */
 	uint64_t name;
 	int32_t n_share;              /* positions below this may come from pages that others filled: no capture wants them */

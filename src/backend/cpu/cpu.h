@@ -5,6 +5,7 @@
 #include "attn.h"
 #include "loom_backend.h"
 #include "matmul.h"
+#include "mix.h"
 #include "rows.h"
 #include "threads.h"
 
@@ -44,6 +45,7 @@ struct loom_device_state {
 	enum loom_isa isa;
 	const struct loom_rows *rows;
 	const struct loom_attn *attn;
+	const struct loom_mix *mix;
 	struct loom_pool *pool;
 	float *slots[LOOM_MAX_SLOT]; /* [max_tok or max_out, width] */
 	float *kv;                   /* pages: [n_page][layers with a KV_STORE][n_head_kv] of keys [d][64] and values [64][dv] */
@@ -59,9 +61,13 @@ struct loom_device_state {
 	float *freq;                 /* [rope_width] scratch of length-dependent types */
 	int32_t rope_width;
 	struct loom_cpu_moe moe;
+	float *states;               /* [n_state][plan state_floats] */
+	float *mix_work;             /* [n_thread][mix_floats] */
+	size_t mix_floats;
+	float *zeros;                /* [widest CONV] */
 	int32_t *tile0;              /* [max_tok + 1] first attention tile of each sequence */
 	void *memory;                /* all of the above but kv in one mapping */
-	size_t memory_bytes, kv_bytes;
+	size_t memory_bytes, kv_bytes, states_bytes;
 	/* the step that is running */
 	const struct loom_batch *batch;
 	struct loom_profile *profile; /* NULL: times are not wanted */
@@ -89,6 +95,10 @@ void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op);
 /* The probabilities of a copy's rows. */
 void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c);
 
+/* cpu_mix.c: the ops that keep a state. */
+void loom_cpu_conv(struct loom_device_state *s, const struct loom_op *op);
+void loom_cpu_scan(struct loom_device_state *s, const struct loom_op *op);
+void loom_cpu_delta(struct loom_device_state *s, const struct loom_op *op);
 /* cpu_moe.c: one row's choice of experts; the experts of a step. */
 void loom_cpu_route_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row);
 void loom_cpu_experts(struct loom_device_state *s, const struct loom_op *op, int32_t n_row);

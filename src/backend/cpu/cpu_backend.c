@@ -20,7 +20,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
 	size_t slots[LOOM_MAX_SLOT], matmul, rounded, attn, cos, sin, freq, tile0, layer_at, bias, total;
-	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products;
+	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products, mix_work, mix_floats, zeros, states;
 	size_t kv, page_floats;
 	int32_t rope_width, d_value, bias_stride;
 	bool overflow;
@@ -92,6 +92,25 @@ static size_t widest_rounded(const struct loom_plan *p)
 	return widest;
 }
 
+/* States, and what the ops that keep them need on the way. */
+static void lay_out_mix(struct layout *l, const struct loom_plan *p, const struct loom_state_opts *o, size_t threads)
+{
+	size_t width = 0, n = 0;
+
+	for (int32_t i = 0; i < p->n_op; i++) {
+		const struct loom_op *op = &p->ops[i];
+		size_t need = op->kind == LOOM_OP_DELTA ? 2 * (size_t)op->d_head + (size_t)op->d_value : 0;
+		l->mix_floats = need > l->mix_floats ? need : l->mix_floats;
+		width = op->kind == LOOM_OP_CONV && (size_t)op->a.width > width ? (size_t)op->a.width : width;
+	}
+	l->mix_floats = (l->mix_floats + 15) / 16 * 16;
+	l->mix_work = take(l, threads, l->mix_floats, sizeof(float));
+	l->zeros = take(l, width, 1, sizeof(float));
+	if (!loom_mul((size_t)p->state_floats, (size_t)o->n_state, &n) || !loom_mul(n, sizeof(float), &l->states)) {
+		l->overflow = true;
+	}
+}
+
 static struct layout lay_out(const struct loom_plan *p, const struct loom_state_opts *o)
 {
 	struct layout l = {.total = 0};
@@ -115,6 +134,7 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
 	l.tile0 = take(&l, tok + 1, 1, sizeof(int32_t));
 	lay_out_moe(&l, p, tok);
+	lay_out_mix(&l, p, o, threads);
 	l.layer_at = take(&l, (size_t)p->n_layer, 1, sizeof(size_t));
 	l.bias_stride = loom_cpu_bias_stride(p, o->n_page < p->n_ctx / LOOM_PAGE ? o->n_page * LOOM_PAGE : p->n_ctx);
 	l.bias = take(&l, (size_t)p->n_head, (size_t)l.bias_stride, sizeof(float));
@@ -130,7 +150,8 @@ static uint64_t state_bytes(const struct loom_plan *plan, const struct loom_stat
 	struct layout l = lay_out(plan, o);
 	uint64_t sum;
 
-	return l.overflow || __builtin_add_overflow((uint64_t)l.total, (uint64_t)l.kv, &sum) ? UINT64_MAX : sum;
+	return l.overflow || __builtin_add_overflow((uint64_t)l.total, (uint64_t)l.kv, &sum) ||
+		__builtin_add_overflow(sum, (uint64_t)l.states, &sum) ? UINT64_MAX : sum;
 }
 
 static void state_free(struct loom_device_state *s)
@@ -144,6 +165,9 @@ static void state_free(struct loom_device_state *s)
 	}
 	if (s->kv) {
 		loom_pages_free(s->kv, s->kv_bytes);
+	}
+	if (s->states) {
+		loom_pages_free(s->states, s->states_bytes);
 	}
 	loom_free(s);
 }
@@ -163,10 +187,12 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->kv_bytes = l.kv ? l.kv : 1;
 	s->memory = loom_pages_alloc(l.total);
 	s->kv = loom_pages_alloc(l.kv ? l.kv : 1);
+	s->states_bytes = l.states;
+	s->states = l.states ? loom_pages_alloc(l.states) : NULL;
 	s->pool = loom_pool_new(o->n_thread > 0 ? o->n_thread : 1);
-	if (!s->memory || !s->kv || !s->pool) {
+	if (!s->memory || !s->kv || !s->pool || (l.states && !s->states)) {
 		state_free(s);
-		return loom_err_nomem(err, "workspace and KV pages", (unsigned long long)l.total + l.kv);
+		return loom_err_nomem(err, "workspace and KV pages", (unsigned long long)l.total + l.kv + l.states);
 	}
 	s->model = m;
 	s->plan = p;
@@ -174,6 +200,7 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->isa = loom_isa_chosen();
 	s->rows = loom_rows_for(s->isa);
 	s->attn = loom_attn_for(s->isa);
+	s->mix = loom_mix_for(s->isa);
 	char *base = s->memory;
 	for (int32_t i = 0; i < p->n_slot; i++) {
 		s->slots[i] = (float *)(void *)(base + l.slots[i]);
@@ -189,6 +216,9 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->moe = (struct loom_cpu_moe){.x = (float *)(void *)(base + l.moe_x), .h = (float *)(void *)(base + l.moe_h),
 		.row = (int32_t *)(void *)(base + l.moe_row), .pair = (int32_t *)(void *)(base + l.moe_pair),
 		.first = (int32_t *)(void *)(base + l.moe_first), .products = (struct loom_product *)(void *)(base + l.moe_products)};
+	s->mix_work = (float *)(void *)(base + l.mix_work);
+	s->mix_floats = l.mix_floats;
+	s->zeros = (float *)(void *)(base + l.zeros);
 	s->layer_at = (size_t *)(void *)(base + l.layer_at);
 	s->page_floats = page_layout(p, s->layer_at, &l.overflow);
 	s->d_value = l.d_value;

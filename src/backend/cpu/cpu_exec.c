@@ -200,6 +200,11 @@ static enum loom_status check(const struct loom_device_state *s, const struct lo
 		return loom_err_set(err, LOOM_E_INTERNAL, "step of %d rows, %d sequences, %d outputs: more than %d rows or %d outputs", b->n_tok,
 			b->n_seq, b->n_out, s->opts.max_tok, s->opts.max_out);
 	}
+	for (int32_t i = 0; s->plan->state_floats > 0 && i < b->n_seq; i++) {
+		if (b->seqs[i].state < 0 || b->seqs[i].state >= s->opts.n_state) {
+			return loom_err_set(err, LOOM_E_INTERNAL, "sequence %d: state %d of %d", i, b->seqs[i].state, s->opts.n_state);
+		}
+	}
 	for (int32_t i = 0; i < s->plan->n_op; i++) {
 		const struct loom_op *op = &s->plan->ops[i];
 		for (int32_t r = 0; op->kind == LOOM_OP_EMBED && r < b->n_tok; r++) {
@@ -247,6 +252,15 @@ static void run_op(struct loom_device_state *s, const struct loom_op *op, int32_
 	switch (op->kind) {
 	case LOOM_OP_LINEAR:
 		linear(s, op, n_row);
+		break;
+	case LOOM_OP_CONV:
+		loom_cpu_conv(s, op);
+		break;
+	case LOOM_OP_SCAN:
+		loom_cpu_scan(s, op);
+		break;
+	case LOOM_OP_DELTA:
+		loom_cpu_delta(s, op);
 		break;
 	case LOOM_OP_EXPERTS:
 		loom_cpu_experts(s, op, n_row);

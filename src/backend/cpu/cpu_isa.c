@@ -7,6 +7,7 @@
 #include "dot.h"
 #include "loom_backend.h"
 #include "matmul_kernels.h"
+#include "mix.h"
 #include "rows.h"
 #include "str.h"
 
@@ -55,6 +56,13 @@ const struct loom_rows *loom_rows_for(enum loom_isa isa)
 const struct loom_attn *loom_attn_for(enum loom_isa isa)
 {
 	static const struct loom_attn *const tables[LOOM_N_ISA] = {&loom_attn_ref, &loom_attn_avx2, &loom_attn_avx512};
+
+	return tables[isa];
+}
+
+const struct loom_mix *loom_mix_for(enum loom_isa isa)
+{
+	static const struct loom_mix *const tables[LOOM_N_ISA] = {&loom_mix_ref, &loom_mix_avx2, &loom_mix_avx512};
 
 	return tables[isa];
 }

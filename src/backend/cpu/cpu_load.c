@@ -1,5 +1,6 @@
 /* cpu_load.c: stored tensors → packed weights, read with pread by all threads in pieces, each piece converted and packed by the
  * thread that read it. Nothing is computed with them here. */
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -133,7 +134,7 @@ static int64_t stored_columns(const struct loom_weight *w, const struct loom_wei
 /* Where a row of the part is in the tensor. */
 static int64_t tensor_row(const struct loom_weight_part *p, int64_t row)
 {
-	return p->transposed ? row : p->row0 + (p->group > 0 ? row / p->group * p->stride + row % p->group : row);
+	return p->row0 + (p->group > 0 ? row / p->group * p->stride + row % p->group : row);
 }
 
 /* Bytes of n stored rows; checked to exist when the pieces were made. */
@@ -172,6 +173,28 @@ static int64_t half_split(int64_t row, int64_t d)
 	return row - in_head + in_head / 2 + (d / 2) * (in_head % 2);
 }
 
+/* A small table stored [n_col, n_row] (the taps of a convolution by column): its elements one by one. */
+static void place_turned(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct piece *x, const void *rows)
+{
+	size_t size = w->dtype == LOOM_F32 ? 4 : 2, n_row = (size_t)w->n_row, n_col = (size_t)w->n_col;
+
+	for (size_t c = 0; c < (size_t)x->n_row; c++) {
+		for (size_t r = 0; r < n_row; r++) {
+			memcpy((char *)cw->table + (r * n_col + (size_t)x->row0 + c) * size, (const char *)rows + (c * n_row + r) * size, size);
+		}
+	}
+}
+
+/* -exp(w), of the whole weight once it is there. */
+static void fold_neg_exp(struct loom_cpu_weight *cw, const struct loom_weight *w)
+{
+	float *v = w->kind == LOOM_WEIGHT_VECTOR ? cw->vector : cw->table;
+
+	for (size_t i = 0; i < (size_t)(w->n_row * w->n_col); i++) {
+		v[i] = (float)-exp((double)v[i]);
+	}
+}
+
 /* Rows into a matrix, from output row `row` on. */
 static void place_rows(const struct loom_cpu_weight *cw, int64_t row, int64_t n, const void *rows)
 {
@@ -194,6 +217,10 @@ static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const
 	uint64_t stride = 0;
 
 	(void)loom_dtype_bytes(t, (uint64_t)w->n_col, &stride); /* a vector's row is one element */
+	if (p->transposed && w->kind == LOOM_WEIGHT_TABLE) {
+		place_turned(cw, w, x, rows);
+		return;
+	}
 	if (p->transposed) {
 		loom_pack_columns(&cw->packed[0], x->dst0, p->n_row, x->row0, x->n_row, rows);
 		return;
@@ -400,6 +427,11 @@ enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct l
 	rc = rc ? rc : make_pieces(&l, &arena, err);
 	rc = rc ? rc : allocate(m, err);
 	rc = rc ? rc : read_all(&l, &arena, err);
+	for (int32_t i = 0; rc == LOOM_OK && i < plan->n_weight; i++) {
+		if (plan->weights[i].neg_exp) {
+			fold_neg_exp(&m->weights[i], &plan->weights[i]);
+		}
+	}
 	loom_arena_release(&arena);
 	if (rc) {
 		loom_cpu_model_free(m);

@@ -124,6 +124,7 @@ VEC_INLINE void act_loop(enum loom_act_kind kind, const float *a, const float *b
 	case LOOM_ACT_QUICK_GELU: act_loop(LOOM_ACT_QUICK_GELU, a, b, y, n); break; \
 	case LOOM_ACT_TANH: act_loop(LOOM_ACT_TANH, a, b, y, n); break; \
 	case LOOM_ACT_SIGMOID: act_loop(LOOM_ACT_SIGMOID, a, b, y, n); break; \
+	case LOOM_ACT_NONE: act_loop(LOOM_ACT_NONE, a, b, y, n); break; \
 	case LOOM_N_ACT: break; \
 	}
 

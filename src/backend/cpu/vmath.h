@@ -43,6 +43,20 @@ VEC_INLINE vec16 vec_tanh(vec16 x)
 	return vec_select(vec_less(a, vec_set1(0.625f)), small, vec_copysign(large, x));
 }
 
+/* log(1 + exp(x)) = max(x, 0) + log1p(t), t = exp(-|x|): with s = t / (2 + t), log1p(t) = 2 (s + s^3/3 + s^5/5 + ...), s <= 1/3. */
+VEC_INLINE vec16 vec_softplus(vec16 x)
+{
+	vec16 t = vec_exp(vec_sub(vec_zero(), vec_abs(x)));
+	vec16 s = vec_div(t, vec_add(t, vec_set1(2.0f))), z = vec_mul(s, s);
+	vec16 p = vec_madd(vec_set1(7.692307692e-02f), z, 9.090909091e-02f);
+	p = vec_madd(p, z, 1.111111111e-01f);
+	p = vec_madd(p, z, 1.428571429e-01f);
+	p = vec_madd(p, z, 0.2f);
+	p = vec_madd(p, z, 3.333333333e-01f);
+	vec16 q = vec_fma(vec_mul(p, z), s, s);
+	return vec_add(vec_max(vec_zero(), x), vec_add(q, q));
+}
+
 /* |x| < 1: x + x P(x^2); beyond: 1 - exp(Q(|x| - 2)), Q = log erfc, with x's sign; 1 from 4 on. */
 VEC_INLINE vec16 vec_erf(vec16 x)
 {
