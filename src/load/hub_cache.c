@@ -185,10 +185,11 @@ bool loom_hub_repo_blob(const struct loom_hub_repo *r, const char *etag, const c
 enum loom_status loom_hub_repo_link(const struct loom_hub_repo *r, const char *commit, const char *name, const char *etag,
 	struct loom_err *err)
 {
-	char path[PATH_MAX], tmp[PATH_MAX], target[2048] = "../../";
+	char path[PATH_MAX], blob[PATH_MAX], tmp[PATH_MAX], target[2048] = "../../";
 	enum loom_status rc;
 
-	if (!inside(r, "snapshots", commit, name, path, sizeof(path)) || !beside(path, "tmp", tmp, sizeof(tmp))) {
+	if (!inside(r, "snapshots", commit, name, path, sizeof(path)) || !loom_hub_repo_blob(r, etag, "", blob, sizeof(blob)) ||
+		!beside(blob, "tmp", tmp, sizeof(tmp))) {
 		return too_long(err);
 	}
 	size_t n = strlen(target);
@@ -197,13 +198,14 @@ enum loom_status loom_hub_repo_link(const struct loom_hub_repo *r, const char *c
 	}
 	(void)snprintf(target + n, sizeof(target) - n, "blobs/%s", etag);
 	rc = make_parents(path, err);
-	if (rc) {
+	if (rc || symlink(target, path) == 0) {
 		return rc;
 	}
-	if (symlink(target, tmp) != 0) {
-		if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS) {
-			return loom_err_set(err, LOOM_E_IO, "%s: the file system of the Hugging Face cache has no symbolic links", name);
-		}
+	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS) {
+		return loom_err_set(err, LOOM_E_IO, "%s: the file system of the Hugging Face cache has no symbolic links", name);
+	}
+	/* Something is there already: the same link made by another, or one that leads nowhere. */
+	if (errno != EEXIST || symlink(target, tmp) != 0) {
 		return loom_hub_write_error(err, name);
 	}
 	if (rename(tmp, path) != 0) {

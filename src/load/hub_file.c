@@ -341,7 +341,7 @@ enum loom_status loom_hub_file_fetch(struct loom_hub_job *j, struct loom_hub_cli
 		rc = rc ? rc : bring(&x, c, err);
 		rc = rc ? rc : finish(&x, blob, err);
 		/* Of a file that came wrong, or that the disk cannot hold, nothing stays; of one that broke off, what there is. */
-		if (rc && x.fd >= 0 && (x.anew || rc == LOOM_E_DISK_FULL)) {
+		if (rc && x.fd >= 0 && (x.anew || x.at == 0 || rc == LOOM_E_DISK_FULL)) {
 			(void)unlink(x.path);
 		}
 	} else {

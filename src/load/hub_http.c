@@ -63,6 +63,14 @@ static size_t on_header(char *data, size_t one, size_t n, void *ctx)
 	return n;
 }
 
+static enum loom_status check_reply(const struct loom_hub_client *c, struct loom_err *err)
+{
+	return c->reply->malformed || c->reply->encoded
+		? loom_hub_err(err, LOOM_E_HUB, "hub_invalid_response", "%.100s: %s", c->env->host,
+			  c->reply->encoded ? "an encoded body, though identity was asked for" : "a header that makes no sense")
+		: LOOM_OK;
+}
+
 static size_t on_body(char *data, size_t one, size_t n, void *ctx)
 {
 	struct loom_hub_client *c = ctx;
@@ -72,16 +80,33 @@ static size_t on_body(char *data, size_t one, size_t n, void *ctx)
 	if ((c->reply->status != 200 && c->reply->status != 206) || !c->req->body) {
 		return n; /* the words of an error page are not read */
 	}
+	if ((c->body_status = check_reply(c, &c->body_err))) {
+		return 0;
+	}
 	c->body_status = c->req->body(c->req->ctx, c->reply, data, n, &c->body_err);
 	return c->body_status ? 0 : n;
 }
 
+static bool is_connected(const struct loom_hub_client *c)
+{
+	curl_off_t t = 0;
+
+	return curl_easy_getinfo(c->curl, CURLINFO_PRETRANSFER_TIME_T, &t) == CURLE_OK && t > 0;
+}
+
+/* Called at least once a second. curl's own limit on the speed looks at an average, which takes seconds to fall. */
 static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
-	const struct loom_hub_client *c = ctx;
+	struct loom_hub_client *c = ctx;
+	double now = loom_clock_ms();
 
-	(void)down_total, (void)down, (void)up_total, (void)up;
-	return atomic_load(c->cancel);
+	(void)down_total, (void)up_total, (void)up;
+	if (down != c->seen_bytes || !is_connected(c)) {
+		c->seen_bytes = down;
+		c->seen_ms = now;
+	}
+	c->stalled = now - c->seen_ms > 1000.0 * (double)c->env->read_seconds;
+	return c->stalled || atomic_load(c->cancel);
 }
 
 static bool through_proxy(void)
@@ -140,14 +165,12 @@ static enum loom_status failed(struct loom_hub_client *c, CURLcode code, const c
 	case CURLE_COULDNT_CONNECT:
 		c->unreachable = true;
 		break;
-	case CURLE_OPERATION_TIMEDOUT: {
-		curl_off_t connected = 0;
-		(void)curl_easy_getinfo(c->curl, CURLINFO_CONNECT_TIME_T, &connected);
-		c->unreachable = connected == 0;
-		c->transient = connected > 0;
-		return loom_hub_err(err, LOOM_E_HUB, "hub_timeout", "%.100s %s", host, connected ? "stopped answering" : "cannot be reached: no "
+	case CURLE_ABORTED_BY_CALLBACK: /* it stood still */
+	case CURLE_OPERATION_TIMEDOUT:
+		c->transient = is_connected(c);
+		c->unreachable = !c->transient;
+		return loom_hub_err(err, LOOM_E_HUB, "hub_timeout", "%.100s %s", host, c->transient ? "stopped answering" : "cannot be reached: no "
 			"connection in time");
-	}
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CACERT_BADFILE:
@@ -212,6 +235,8 @@ static enum loom_status one_hop(struct loom_hub_client *c, const char *url, bool
 	}
 	c->bad_address = c->transient = c->unreachable = false;
 	c->header_bytes = 0;
+	c->seen_bytes = 0;
+	c->seen_ms = loom_clock_ms();
 	c->body_status = LOOM_OK;
 	loom_hub_reply_init(c->reply);
 	set_options(c, url, token);
@@ -226,11 +251,7 @@ static enum loom_status one_hop(struct loom_hub_client *c, const char *url, bool
 	if (code) {
 		return failed(c, code, url, err);
 	}
-	if (c->reply->malformed || c->reply->encoded) {
-		return loom_hub_err(err, LOOM_E_HUB, "hub_invalid_response", "%.100s: %s", c->env->host,
-			c->reply->encoded ? "an encoded body, though identity was asked for" : "a header that makes no sense");
-	}
-	return LOOM_OK;
+	return check_reply(c, err);
 }
 
 /* Etag, commit and size are in this answer itself. */

@@ -54,6 +54,9 @@ struct loom_hub_client {
 	const struct loom_hub_request *req;
 	struct loom_hub_reply *reply;
 	size_t header_bytes;
+	int64_t seen_bytes;             /* of the body, when they last grew */
+	double seen_ms;
+	bool stalled;
 	struct loom_err body_err;
 	enum loom_status body_status;
 };

@@ -111,6 +111,19 @@ static enum loom_status refused(struct loom_err *err, const char *why)
 	return loom_hub_err(err, LOOM_E_HUB, "hub_invalid_response", "the hub redirects %s: refused", why);
 }
 
+/* No percent sign in the part that names the host: who reads it must not be able to read it in two ways. */
+static bool plain_host(const char *location)
+{
+	size_t scheme = strcspn(location, ":/?#");
+	const char *host = location[scheme] == ':' ? location + scheme + 1 : location;
+
+	if (host == location && strncmp(location, "//", 2) != 0) {
+		return true; /* a path */
+	}
+	host += strspn(host, "/");
+	return !memchr(host, '%', strcspn(host, "/?#"));
+}
+
 enum loom_status loom_hub_redirect(const char *from, const char *location, char *out, size_t cap, struct loom_err *err)
 {
 	struct loom_hub_origin before, after;
@@ -132,6 +145,8 @@ enum loom_status loom_hub_redirect(const char *from, const char *location, char 
 		rc = refused(err, "to a URL with a user name");
 	} else if (strcmp(before.scheme, "https") == 0 && strcmp(after.scheme, "https") != 0) {
 		rc = refused(err, "from https to http");
+	} else if (!plain_host(location)) {
+		rc = refused(err, "to a host that is written in escapes");
 	} else {
 		rc = take(u, CURLUPART_URL, 0, out, cap) ? LOOM_OK : refused(err, "to a URL that is too long");
 	}
