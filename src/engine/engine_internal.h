@@ -53,6 +53,7 @@ struct loom_resident {
 	struct loom_device_state *device_state;
 	struct loom_state_opts state_opts;
 	int64_t max_position;         /* most positions a sequence may have here */
+	bool page_bound;              /* … because there is no room for more KV pages */
 	uint64_t model_bytes;
 	char device[16], warning[320];
 	enum loom_dtype asked_dtype;  /* UNKNOWN: auto */

@@ -103,6 +103,11 @@ static enum loom_status check_length(struct loom_job *j, size_t *n, struct loom_
 		j->answer->truncated = true;
 		return LOOM_OK;
 	}
+	if (j->r->page_bound && (int64_t)most == j->r->max_position) {
+		const struct loom_state_opts *o = &j->r->state_opts;
+		return loom_err_param(err, LOOM_E_INVALID, param_of(q), "%zu tokens need %d KV pages of %d positions; the memory budget has room for "
+			"%d of them, %zu tokens", *n, (int)loom_kv_need((int64_t)*n), LOOM_PAGE, (int)o->n_page, most);
+	}
 	return loom_err_param(err, LOOM_E_INVALID, param_of(q), "%zu tokens: this model reads at most %zu here", *n, most);
 }
 

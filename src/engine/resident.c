@@ -137,7 +137,8 @@ static enum loom_status plan_memory(struct loom_resident *r, uint64_t idle, stru
 	more = more > 0 && room < (uint64_t)more ? (int64_t)room : more;
 	r->state_opts.n_page = floor + (int32_t)(more > 0 ? more : 0);
 	int64_t positions = (int64_t)r->state_opts.n_page * LOOM_PAGE;
-	r->max_position = positions < r->max_position ? positions : r->max_position;
+	r->page_bound = positions < r->max_position;
+	r->max_position = r->page_bound ? positions : r->max_position;
 	return LOOM_OK;
 }
 
