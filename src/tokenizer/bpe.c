@@ -8,7 +8,6 @@
 #include "str.h"
 
 #define BPE_MAX_STRING 4096 /* of a merge, joined */
-#define BPE_MAX_DERIVED 1024 /* bytes of a token whose merges are derived: time goes with the square */
 
 struct loom_bpe_rule {
 	int32_t left, right; /* left -1: empty slot */
@@ -87,29 +86,6 @@ enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t righ
 	if (b->n == UINT32_MAX || (b->n * 2 >= b->cap && !grow(b)))
 		return loom_err_nomem(err, "merges", b->cap * 2 * sizeof *b->rules);
 	*slot_of(b, left, right) = (struct loom_bpe_rule){ left, right, (uint32_t)b->n++, merged };
-	return LOOM_OK;
-}
-
-enum loom_status loom_bpe_derive(struct loom_bpe *b, const int32_t *order, size_t n, const bool *normal, struct loom_err *err)
-{
-	const struct loom_vocab *v = b->vocab;
-	for (size_t i = 0; i < n; i++) {
-		const struct loom_vocab_token *t = &v->tokens[order[i]];
-		uint32_t cp;
-		if (!t->s || t->len == 0 || (normal && !normal[order[i]]) || loom_vocab_id(v, t->s, t->len) != order[i])
-			continue;
-		if (t->len > BPE_MAX_DERIVED)
-			return loom_err_set(err, LOOM_E_MODEL, "tokenizer: token %d is %u bytes long, and merges are derived for %d at most",
-				order[i], t->len, BPE_MAX_DERIVED);
-		for (size_t k = loom_next_char(t->s, &cp); k < t->len; k += loom_next_char(t->s + k, &cp)) {
-			int32_t left = loom_vocab_id(v, t->s, k), right = left < 0 ? -1 : loom_vocab_id(v, t->s + k, t->len - k);
-			if (right < 0 || (normal && ((size_t)left >= n || (size_t)right >= n || !normal[left] || !normal[right])))
-				continue;
-			enum loom_status status = loom_bpe_add_ids(b, left, right, order[i], err);
-			if (status)
-				return status;
-		}
-	}
 	return LOOM_OK;
 }
 

@@ -1,7 +1,7 @@
 /* open_spm.c: a tokenizer from SentencePiece's tokenizer.model, as `transformers` converts it. What surrounds the
  * model depends on tokenizer_class, so a table here says it for the classes that have stages of their own; any
  * other name, or none, follows the settings in the file itself. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -113,36 +113,8 @@ static enum loom_status read_vocab(struct opening *o)
 
 /* --- models */
 
-struct ranked {
-	float score;
-	int32_t id;
-};
-
-static int by_score(const void *left, const void *right)
-{
-	const struct ranked *a = left, *b = right;
-	if (a->score != b->score)
-		return a->score > b->score ? -1 : 1;
-	return (a->id > b->id) - (a->id < b->id);
-}
-
-/* The order in which pieces merge: that of the file for the classes, else the best score first, and then of
+/* The order in which pieces merge is that of the file for the classes, else the best score first, and then of
  * normal pieces only. */
-static enum loom_status add_merges(struct opening *o, struct ranked *list, int32_t *order, bool *normal)
-{
-	size_t n = o->spm.n;
-	if (!list || !order || !normal)
-		return loom_err_nomem(o->err, "merges", n * sizeof *list);
-	for (size_t i = 0; i < n; i++) {
-		list[i] = (struct ranked){ o->cls ? 0 : o->spm.pieces[i].score, (int32_t)i };
-		normal[i] = o->cls || o->spm.pieces[i].type == LOOM_SPM_NORMAL;
-	}
-	qsort(list, n, sizeof *list, by_score);
-	for (size_t i = 0; i < n; i++)
-		order[i] = list[i].id;
-	return loom_bpe_derive(&o->f->t->bpe, order, n, normal, o->err);
-}
-
 static enum loom_status make_bpe(struct opening *o)
 {
 	struct loom_bpe *b = &o->f->t->bpe;
@@ -150,12 +122,15 @@ static enum loom_status make_bpe(struct opening *o)
 	enum loom_status status = loom_bpe_init(b, &o->f->t->vocab, n * 2, o->err);
 	if (status)
 		return status;
-	struct ranked *list = loom_reallocarray(NULL, n, sizeof *list);
-	int32_t *order = loom_reallocarray(NULL, n, sizeof *order);
+	float *scores = loom_reallocarray(NULL, n, sizeof *scores);
 	bool *normal = loom_calloc(n, sizeof *normal);
-	status = add_merges(o, list, order, normal);
-	loom_free(list);
-	loom_free(order);
+	for (size_t i = 0; scores && normal && i < n; i++) {
+		scores[i] = o->spm.pieces[i].score;
+		normal[i] = o->cls || o->spm.pieces[i].type == LOOM_SPM_NORMAL;
+	}
+	status = scores && normal ? loom_bpe_derive(b, o->cls ? LOOM_BPE_BY_ID : LOOM_BPE_BY_SCORE, scores, normal, n, o->err)
+	                          : loom_err_nomem(o->err, "merges", n * sizeof *scores);
+	loom_free(scores);
 	loom_free(normal);
 	b->fuse_unk = true;
 	b->byte_fallback = o->cls || o->spm.byte_fallback;

@@ -45,7 +45,7 @@ enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **ou
 /* From the text of a tokenizer.json (tests, fuzzing). */
 enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
 	LOOM_MUST_CHECK;
-/* From GGUF metadata: tokenizer.ggml.model "gpt2" with the table of `pre` names. */
+/* From GGUF metadata: tokenizer.ggml.model gpt2 (with the table of `pre` names), llama, gemma4, bert or t5. */
 enum loom_status loom_tokenizer_open_gguf(const struct loom_gguf *g, struct loom_tokenizer **out, struct loom_err *err)
 	LOOM_MUST_CHECK;
 void loom_tokenizer_free(struct loom_tokenizer *t);
