@@ -18,7 +18,7 @@ CPPFLAGS += $(INC) -D_GNU_SOURCE -DLOOM_VERSION='"$(VERSION)"'
 # No contraction: a fused multiply-add stands in the source where it is meant (docs/numerics.md).
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) -ffp-contract=off -fno-math-errno -fvisibility=hidden -pthread $(SAN)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread $(SAN)
-LIBS    := -lmicrohttpd -ljansson -lyaml -lpcre2-8 -lutf8proc -lcurl -lcrypto -ldl -lm
+LIBS    := -ljansson -lyaml -lpcre2-8 -lutf8proc -lcurl -lcrypto -ldl -lm
 
 SRC     := $(sort $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c)))
 MAIN    := src/cli/main.c

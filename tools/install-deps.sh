@@ -30,7 +30,6 @@ need_tool cc gcc
 need_tool ar binutils
 if command -v cc >/dev/null 2>&1; then
 	need_header stdio.h libc6-dev
-	need_header microhttpd.h libmicrohttpd-dev
 	need_header jansson.h libjansson-dev
 	need_header yaml.h libyaml-dev
 	printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | cc -E -x c - >/dev/null 2>&1 || missing="$missing libpcre2-dev"
@@ -38,7 +37,7 @@ if command -v cc >/dev/null 2>&1; then
 	need_header curl/curl.h libcurl4-openssl-dev
 	need_header openssl/evp.h libssl-dev
 else
-	missing="$missing libc6-dev libmicrohttpd-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev libcurl4-openssl-dev libssl-dev"
+	missing="$missing libc6-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev libcurl4-openssl-dev libssl-dev"
 fi
 
 case $stage in

@@ -16,18 +16,25 @@
 	X(LOOM_E_FORBIDDEN, 403, "forbidden") \
 	X(LOOM_E_NOT_FOUND, 404, "not_found") \
 	X(LOOM_E_METHOD, 405, "method_not_allowed") \
+	X(LOOM_E_TIMEOUT, 408, "request_timeout") \
 	X(LOOM_E_CONFLICT, 409, "conflict") \
+	X(LOOM_E_LENGTH, 411, "length_required") \
 	X(LOOM_E_TOO_LARGE, 413, "too_large") \
+	X(LOOM_E_URI, 414, "uri_too_long") \
 	X(LOOM_E_MEDIA_TYPE, 415, "unsupported_media_type") \
+	X(LOOM_E_EXPECT, 417, "expectation_failed") \
 	X(LOOM_E_INVALID, 422, "invalid_parameter") /* a request field is wrong */ \
 	X(LOOM_E_MODEL, 422, "invalid_model_file") /* a model file is malformed or unsupported */ \
 	X(LOOM_E_QUEUE_FULL, 429, "queue_full") \
+	X(LOOM_E_HEADERS, 431, "headers_too_large") \
 	X(LOOM_E_CANCELLED, 499, "cancelled") /* the client left; only logged */ \
 	X(LOOM_E_INTERNAL, 500, "internal") \
+	X(LOOM_E_NOT_IMPLEMENTED, 501, "not_implemented") \
 	X(LOOM_E_HUB, 502, "hub_error") \
 	X(LOOM_E_MEMORY, 503, "insufficient_memory") \
 	X(LOOM_E_UNAVAILABLE, 503, "unavailable") /* loading failed, shutting down */ \
 	X(LOOM_E_IO, 503, "io_error") \
+	X(LOOM_E_HTTP_VERSION, 505, "http_version") \
 	X(LOOM_E_DISK_FULL, 507, "disk_full")
 
 enum loom_status {

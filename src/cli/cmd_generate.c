@@ -49,7 +49,7 @@ static int run_body(struct loom_engine *e, struct loom_resident *r, json_t *root
 	loom_parsed_init(&p);
 	loom_answer_init(&a);
 	loom_body_init(&b);
-	rc = (embed ? loom_parse_embed : loom_parse_generate)(&p, root, true, false, &err);
+	rc = loom_parse_bare(&p, root, embed, &err);
 	rc = rc ? rc : loom_answer_parsed(e, r, &p, &a, &b, &err);
 	status = rc ? loom_fail(&err) : write_all(out, &b);
 	loom_body_release(&b);

@@ -240,6 +240,18 @@ static bool open_to_others(const struct loom_settings *s, const struct loom_serv
 		!loom_str_starts(o->host, "127.");
 }
 
+static void say_where(const struct loom_server_opts *o, int port)
+{
+	bool six = strchr(o->host, ':') != NULL;
+
+	if (o->transport != LOOM_TRANSPORT_HTTP) {
+		(void)fprintf(stderr, "listening on unix:%s\n", o->unix_socket);
+	}
+	if (o->transport != LOOM_TRANSPORT_UNIX) {
+		(void)fprintf(stderr, "listening on http://%s%s%s:%d\n", six ? "[" : "", o->host, six ? "]" : "", port);
+	}
+}
+
 static int serve(struct loom_settings *s)
 {
 	struct loom_server_opts so = server_options(s);
@@ -266,8 +278,7 @@ static int serve(struct loom_settings *s)
 	if (loom_server_start(&so, e, &server, &err)) {
 		rc = loom_fail(&err);
 	} else {
-		bool six = strchr(so.host, ':') != NULL;
-		(void)fprintf(stderr, "listening on http://%s%s%s:%d\n", six ? "[" : "", so.host, six ? "]" : "", loom_server_port(server));
+		say_where(&so, loom_server_port(server));
 		if (open_to_others(s, &so)) {
 			loom_log(LOOM_LOG_WARNING, "everybody who reaches port %d may use this server: --host 127.0.0.1 keeps other machines out, "
 				"server.api_key asks for a key", loom_server_port(server));

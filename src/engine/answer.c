@@ -65,9 +65,7 @@ static void shape_tensor(const struct loom_capture *c, const struct loom_capture
 	}
 }
 
-/* Everything but data and positions. */
-static enum loom_status label(const struct loom_job *j, size_t i, const struct loom_capture_shape *s, struct loom_answer_tensor *t,
-	struct loom_err *err)
+enum loom_status loom_job_label(const struct loom_job *j, size_t i, struct loom_answer_tensor *t, struct loom_err *err)
 {
 	const struct loom_capture *c = &j->captures[i];
 	t->name = loom_arena_strdup(&j->answer->arena, c->spec->name);
@@ -78,9 +76,16 @@ static enum loom_status label(const struct loom_job *j, size_t i, const struct l
 	t->n_layer = c->n_layer;
 	t->dtype = c->spec->dtype == LOOM_DTYPE_UNKNOWN ? LOOM_F32 : c->spec->dtype;
 	t->reduce = reduce_names[c->spec->reduce];
-	shape_tensor(c, s, j->groups[i], t);
 	label_norm(j, c, t);
 	return LOOM_OK;
+}
+
+/* Everything but data and positions. */
+static enum loom_status label(const struct loom_job *j, size_t i, const struct loom_capture_shape *s, struct loom_answer_tensor *t,
+	struct loom_err *err)
+{
+	shape_tensor(&j->captures[i], s, j->groups[i], t);
+	return loom_job_label(j, i, t, err);
 }
 
 static enum loom_status take(struct loom_job *j, size_t i, struct loom_answer_tensor *t, struct loom_err *err)
@@ -119,6 +124,7 @@ static struct loom_answer_tensor **list_of(struct loom_answer *a, enum loom_grou
 		*n = &a->n_capture;
 		return &a->captures;
 	case LOOM_GROUP_EMBED:
+	case LOOM_GROUP_STREAM:
 		break;
 	}
 	return NULL;
@@ -144,6 +150,8 @@ static enum loom_status take_tensors(struct loom_job *j, struct loom_err *err)
 {
 	for (size_t i = 0; i < j->n_capture; i++) {
 		struct loom_answer_tensor *t;
+		if (j->groups[i] == LOOM_GROUP_STREAM) /* its rows were sent while they came */
+			continue;
 		enum loom_status st = next_tensor(j, i, &t, err);
 		if (!st)
 			st = t ? take(j, i, t, err) : loom_job_embedding(j, &j->captures[i], err);

@@ -60,8 +60,9 @@ static enum loom_status run_jobs(struct loom_resident *r, struct loom_job *jobs,
 	return st;
 }
 
-static enum loom_status finish_job(struct loom_job *j, double start, struct loom_err *err)
+enum loom_status loom_job_finish(struct loom_job *j, double start, struct loom_err *err)
 {
+	struct loom_engine_stats *stats = &j->r->engine->stats;
 	enum loom_status st = LOOM_OK;
 	if (j->has_seq && j->seq.err.status) {
 		*err = j->seq.err;
@@ -70,7 +71,25 @@ static enum loom_status finish_job(struct loom_job *j, double start, struct loom
 	if (j->has_seq)
 		st = loom_job_answer(j, err);
 	j->answer->inference_ms = loom_clock_ms() - start;
+	if (!st && j->req->n_capture > 0) {
+		atomic_fetch_add(&stats->n_capture, j->req->n_capture);
+		atomic_fetch_add(&stats->capture_bytes, j->answer->estimate_bytes);
+	}
 	return st;
+}
+
+/* Where each answer alone would be small enough, all together may not be. */
+static enum loom_status check_sum(const struct loom_request *reqs, const struct loom_answer *answers, size_t n, struct loom_err *err)
+{
+	uint64_t sum = 0, most = reqs[0].max_response_bytes;
+	for (size_t i = 0; i < n; i++) {
+		if (__builtin_add_overflow(sum, answers[i].estimate_bytes, &sum))
+			sum = UINT64_MAX;
+	}
+	if (reqs[0].dry_run || most == 0 || sum <= most)
+		return LOOM_OK;
+	return loom_err_set(err, LOOM_E_TOO_LARGE, "the answer would hold %llu bytes of numbers, at most %llu are allowed: send fewer at once, "
+		"or ask for less of each", (unsigned long long)sum, (unsigned long long)most);
 }
 
 enum loom_status loom_engine_run_many(struct loom_engine *e, struct loom_resident *r, const struct loom_request *reqs, size_t n,
@@ -92,13 +111,17 @@ enum loom_status loom_engine_run_many(struct loom_engine *e, struct loom_residen
 		*bad = n_prepared;
 		st = loom_job_prepare(&jobs[n_prepared], r, &reqs[n_prepared], &answers[n_prepared], err);
 	}
+	if (!st && n > 1) {
+		*bad = n;
+		st = check_sum(reqs, answers, n, err);
+	}
 	if (!st) {
 		*bad = 0;
 		st = run_jobs(r, jobs, n, err);
 	}
 	for (size_t i = 0; !st && i < n; i++) {
 		*bad = i;
-		st = finish_job(&jobs[i], start, err);
+		st = loom_job_finish(&jobs[i], start, err);
 	}
 	for (size_t i = 0; i < n_prepared; i++)
 		loom_job_release(&jobs[i]);
@@ -119,6 +142,11 @@ void loom_engine_opts_default(struct loom_engine_opts *o)
 {
 	*o = (struct loom_engine_opts){.max_models = 3, .auto_unload_minutes = 20, .memory_fraction = 0.9, .max_queue = LOOM_MAX_QUEUE,
 		.step_tokens = 512, .max_context = LOOM_DEFAULT_MAX_CONTEXT, .device = "cuda:0", .fallback = true};
+}
+
+const struct loom_engine_stats *loom_engine_stats(const struct loom_engine *e)
+{
+	return &e->stats;
 }
 
 void loom_engine_limit_local(struct loom_engine *e, const char *roots)

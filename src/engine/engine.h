@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "flow.h"
+#include "hist.h"
 #include "source.h"
 #include "tokenizer.h"
 
@@ -83,6 +84,9 @@ struct loom_model_info {
 	double load_seconds, idle_seconds, auto_unload_in; /* auto_unload_in < 0: never */
 	int in_flight;
 	uint64_t n_found, n_preempted; /* since it was loaded: prompt positions taken from shared pages, sequences run again */
+	int n_waiting, n_running; /* sequences in the queue, and in the batch */
+	uint64_t n_step, n_step_row; /* steps of the model so far, and rows that they ran */
+	int64_t n_page, n_page_touched; /* KV pages, and those in memory */
 	bool loading, causal;
 	const char *phase;        /* while loading: "opening", "downloading" or "reading" */
 	double progress;          /* 0..1, of the phase */
@@ -103,11 +107,26 @@ void loom_engine_each(struct loom_engine *e, void (*fn)(void *ctx, const struct 
 bool loom_engine_healthy(struct loom_engine *e);
 void loom_engine_opts_get(const struct loom_engine *e, struct loom_engine_opts *out);
 
+/* What the engine has done since it began. */
+struct loom_engine_stats {
+	struct loom_hist load_seconds; /* of loads that went well */
+	atomic_ullong n_load_failed, n_capture, capture_bytes;
+};
+const struct loom_engine_stats *loom_engine_stats(const struct loom_engine *e);
 /* Runs one request to its end on the caller's behalf; blocks. The answer is initialised by the caller and released by it,
  * also after an error. Queue full: LOOM_E_QUEUE_FULL at once. */
 enum loom_status loom_engine_run(struct loom_engine *e, struct loom_resident *r, const struct loom_request *req,
 	struct loom_answer *a, struct loom_err *err) LOOM_MUST_CHECK;
-/* Runs n requests as one ragged batch; errs[i] per item. Returns LOOM_OK when all were; else the first error, its index in *bad. */
+/* The same in pieces, for streams: begin queues it (req and a live until end), wait returns true when it is over, false after each token and
+ * at the latest after ms, cancel ends it at its next step, end waits for that, fills the answer, and frees the flight. */
+struct loom_flight;
+enum loom_status loom_engine_begin(struct loom_engine *e, struct loom_resident *r, const struct loom_request *req, struct loom_answer *a,
+	struct loom_flight **out, struct loom_err *err) LOOM_MUST_CHECK;
+bool loom_flight_wait(struct loom_flight *f, unsigned ms);
+void loom_flight_cancel(struct loom_flight *f);
+enum loom_status loom_flight_end(struct loom_flight *f, struct loom_err *err) LOOM_MUST_CHECK;
+/* Runs n requests as one ragged batch; errs[i] per item. Returns LOOM_OK when all were; else the first error, its index in *bad, n
+ * when it is no single one's. */
 enum loom_status loom_engine_run_many(struct loom_engine *e, struct loom_resident *r, const struct loom_request *reqs,
 	size_t n, struct loom_answer *answers, size_t *bad, struct loom_err *err) LOOM_MUST_CHECK;
 

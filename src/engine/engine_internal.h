@@ -16,6 +16,7 @@ struct loom_ticket { /* somebody waits for n_left sequences */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	size_t n_left;
+	bool poked;                   /* something happened that a waiter may want to see */
 };
 struct loom_worker {
 	pthread_t thread;
@@ -27,6 +28,8 @@ struct loom_worker {
 	atomic_bool alive;
 	atomic_int n_touched;         /* KV pages in memory */
 	atomic_ullong n_found, n_preempted; /* the runner's, for others to read */
+	atomic_int n_queued, n_running; /* as of the last step, for whoever looks */
+	atomic_ullong n_step, n_row;
 	struct loom_runner runner;    /* the thread's own */
 };
 enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err) LOOM_MUST_CHECK;
@@ -39,7 +42,9 @@ enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *cons
 	struct loom_err *err) LOOM_MUST_CHECK;
 bool loom_ticket_init(struct loom_ticket *t, size_t n);
 void loom_ticket_release(struct loom_ticket *t);
-/* Waits until all are done, at most ms milliseconds; true when they are. ms 0: for ever. */
+/* Wakes who waits for it. */
+void loom_ticket_poke(struct loom_ticket *t);
+/* Waits until all are done or it is poked, at most ms milliseconds; true when they are. ms 0: for ever. */
 bool loom_ticket_wait(struct loom_ticket *t, unsigned ms);
 
 /* ---- resident.c: a loaded model ---- */
@@ -85,6 +90,7 @@ struct loom_engine {
 	struct loom_engine_opts opts; /* its strings are the engine's, in words */
 	struct loom_arena words;
 	struct loom_registry *registry;
+	struct loom_engine_stats stats;
 	bool local_limited;           /* paths only below local_roots, which may be NULL */
 	char *local_roots;
 	pthread_mutex_t load_lock;    /* one load at a time, so that the memory arithmetic is of one moment */
@@ -103,7 +109,7 @@ enum loom_status loom_engine_refuse_when_stopping(const struct loom_engine *e, s
 bool loom_engine_local(const struct loom_engine *e, const char *id);
 
 /* ---- job.c, prompt.c: a request under way ---- */
-enum loom_group { LOOM_GROUP_HIDDEN, LOOM_GROUP_SEQUENCE, LOOM_GROUP_ATTENTION, LOOM_GROUP_CAPTURE, LOOM_GROUP_EMBED };
+enum loom_group { LOOM_GROUP_HIDDEN, LOOM_GROUP_SEQUENCE, LOOM_GROUP_ATTENTION, LOOM_GROUP_CAPTURE, LOOM_GROUP_EMBED, LOOM_GROUP_STREAM };
 struct loom_job {
 	const struct loom_request *req;
 	struct loom_answer *answer;
@@ -117,20 +123,30 @@ struct loom_job {
 	size_t n_capture, cap_capture;
 	struct loom_seq seq;
 	bool has_seq;                 /* false for a dry run */
+	struct loom_answer_tensor *states; /* [n_state] what a token's event shows, when stream_hidden_states */
+	size_t n_state;
 	enum loom_pooling pooling;
 };
 /* Everything that can be refused is refused here. The job is zeroed before; loom_job_release follows also after a failure. */
 enum loom_status loom_job_prepare(struct loom_job *j, struct loom_resident *r, const struct loom_request *req, struct loom_answer *a,
 	struct loom_err *err) LOOM_MUST_CHECK;
 void loom_job_release(struct loom_job *j);
+/* The answer of a job whose sequence is done, or why there is none. start: when it began. */
+enum loom_status loom_job_finish(struct loom_job *j, double start, struct loom_err *err) LOOM_MUST_CHECK;
 /* The prompt's tokens into j->ids, n_prompt. */
 enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
 
 /* ---- answer.c, embed.c ---- */
 /* The finished sequence as an answer. */
 enum loom_status loom_job_answer(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
+/* Name, site, layers and dtype of capture i into t; its shape is the caller's. */
+enum loom_status loom_job_label(const struct loom_job *j, size_t i, struct loom_answer_tensor *t, struct loom_err *err) LOOM_MUST_CHECK;
 /* Shapes and bytes alone. */
 enum loom_status loom_job_estimate(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_job_embedding(struct loom_job *j, struct loom_capture *c, struct loom_err *err) LOOM_MUST_CHECK;
+
+/* ---- stream.c ---- */
+/* Lets the job's sequence tell the request's on_token. */
+enum loom_status loom_job_stream(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

@@ -23,6 +23,16 @@
 
 enum loom_request_kind { LOOM_REQUEST_GENERATE, LOOM_REQUEST_EMBED };
 
+struct loom_answer_tensor;
+/* What a stream is told of a generated token. All of it is valid during the call only. */
+struct loom_token_event {
+	int32_t id;
+	const char *piece;         /* [n_piece] text that is settled now: whole characters, none that a stop string may take back */
+	size_t n_piece;
+	const struct loom_answer_tensor *states; /* [n_state] when stream_hidden_states: the state that predicted it, [1, H], a layer each */
+	size_t n_state;
+};
+
 /* Lifetime: the caller's, from submit to answer. Strings are valid UTF-8, lengths in bytes. */
 struct loom_request {
 	enum loom_request_kind kind;
@@ -42,6 +52,7 @@ struct loom_request {
 	bool return_tokens;
 	/* hidden states of the seed's fields: layer indices as the client wrote them */
 	bool return_hidden_states, return_full_sequence, return_attention;
+	bool stream_hidden_states; /* each token's state to on_token */
 	const int64_t *hidden_layers; /* [n_hidden_layer]; all_layers: "all" */
 	size_t n_hidden_layer;
 	bool all_layers;
@@ -57,8 +68,8 @@ struct loom_request {
 	const char *prompt_name;   /* NULL none */
 	int64_t dimensions;        /* 0: all */
 	int64_t layer;             /* index of hidden */
-	/* told while running; from the worker's thread, must not block. NULL: none */
-	void (*on_token)(void *ctx, int32_t id, const char *piece, size_t n_piece);
+	/* told while running; from the worker's thread, must not block. false ends the work at the next step. NULL: none */
+	bool (*on_token)(void *ctx, const struct loom_token_event *t);
 	void *on_token_ctx;
 	/* polled about every 50 ms while waiting: true ends the work at the next step. NULL: never */
 	bool (*cancelled)(void *ctx);

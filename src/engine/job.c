@@ -113,6 +113,8 @@ static enum loom_status list_captures(struct loom_job *j, struct loom_err *err)
 		st = add_layers(j, LOOM_GROUP_SEQUENCE, LOOM_SITE_HIDDEN, LOOM_SELECT_PREDICTORS, err);
 	if (!st && generate && q->return_attention)
 		st = add_layers(j, LOOM_GROUP_ATTENTION, LOOM_SITE_ATTN_PROBS, LOOM_SELECT_LAST_PREDICTOR, err);
+	if (!st && generate && q->stream_hidden_states)
+		st = add_layers(j, LOOM_GROUP_STREAM, LOOM_SITE_HIDDEN, LOOM_SELECT_PREDICTORS, err);
 	for (size_t i = 0; !st && i < q->n_capture; i++)
 		*add(j, LOOM_GROUP_CAPTURE, q->captures[i].site) = q->captures[i];
 	return st;
@@ -121,7 +123,8 @@ static enum loom_status list_captures(struct loom_job *j, struct loom_err *err)
 static enum loom_status resolve_captures(struct loom_job *j, struct loom_err *err)
 {
 	static const char *const params[] = {[LOOM_GROUP_HIDDEN] = "hidden_state_layers", [LOOM_GROUP_SEQUENCE] = "hidden_state_layers",
-		[LOOM_GROUP_ATTENTION] = "hidden_state_layers", [LOOM_GROUP_CAPTURE] = NULL, [LOOM_GROUP_EMBED] = "layer"};
+		[LOOM_GROUP_ATTENTION] = "hidden_state_layers", [LOOM_GROUP_CAPTURE] = NULL, [LOOM_GROUP_EMBED] = "layer",
+		[LOOM_GROUP_STREAM] = "hidden_state_layers"};
 	for (size_t i = 0; i < j->n_capture; i++) {
 		struct loom_capture *c = &j->captures[i];
 		enum loom_status st = loom_capture_resolve(c, &j->specs[i], j->r->opened.model, j->n_prompt, j->n_limit, params[j->groups[i]],
@@ -210,10 +213,10 @@ static enum loom_status make_seq(struct loom_job *j, struct loom_err *err)
 	s->tokenizer = j->r->opened.tokenizer;
 	s->captures = j->captures;
 	s->n_capture = j->n_capture;
-	s->on_token = q->on_token;
-	s->on_token_ctx = q->on_token_ctx;
 	for (size_t i = 0; !st && i < j->n_capture; i++)
 		st = loom_capture_begin(&j->captures[i], &j->answer->arena, err);
+	if (!st && q->on_token)
+		st = loom_job_stream(j, err);
 	return st;
 }
 

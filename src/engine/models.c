@@ -95,8 +95,13 @@ static enum loom_status open_entry(void *ctx, struct loom_entry *entry, const ch
 	s.id = id;
 	fill_in(ctx, &s);
 	hold(ctx, 1);
+	struct loom_engine_stats *stats = &((struct loom_engine *)ctx)->stats;
 	enum loom_status st = loom_resident_open(ctx, entry, &s, &r, err);
 	hold(ctx, -1);
+	if (st)
+		atomic_fetch_add(&stats->n_load_failed, 1);
+	else
+		loom_hist_add(&stats->load_seconds, r->load_seconds);
 	*resident = r;
 	return st;
 }

@@ -385,6 +385,12 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 	out->n_found = atomic_load(&r->worker.n_found);
 	out->n_preempted = atomic_load(&r->worker.n_preempted);
 	out->causal = m->plan.causal;
+	out->n_waiting = atomic_load(&r->worker.n_queued);
+	out->n_running = atomic_load(&r->worker.n_running);
+	out->n_step = atomic_load(&r->worker.n_step);
+	out->n_step_row = atomic_load(&r->worker.n_row);
+	out->n_page = r->state_opts.n_page;
+	out->n_page_touched = atomic_load(&r->worker.n_touched);
 }
 
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r)

@@ -12,6 +12,7 @@ bool loom_ticket_init(struct loom_ticket *t, size_t n)
 {
 	pthread_condattr_t attr;
 	t->n_left = n;
+	t->poked = false;
 	if (pthread_mutex_init(&t->lock, NULL) != 0)
 		return false;
 	pthread_condattr_init(&attr);
@@ -41,11 +42,20 @@ bool loom_ticket_wait(struct loom_ticket *t, unsigned ms)
 	}
 	pthread_mutex_lock(&t->lock);
 	int rc = 0;
-	while (t->n_left > 0 && rc == 0)
+	while (t->n_left > 0 && !t->poked && rc == 0)
 		rc = ms ? pthread_cond_timedwait(&t->changed, &t->lock, &until) : pthread_cond_wait(&t->changed, &t->lock);
 	bool done = t->n_left == 0;
+	t->poked = false;
 	pthread_mutex_unlock(&t->lock);
 	return done;
+}
+
+void loom_ticket_poke(struct loom_ticket *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->poked = true;
+	pthread_cond_signal(&t->changed);
+	pthread_mutex_unlock(&t->lock);
 }
 
 static void tell(struct loom_seq *s)
@@ -100,6 +110,16 @@ static void fail_everything(struct loom_worker *w)
 	loom_runner_fail_all(&w->runner, &err);
 }
 
+/* For whoever looks at the worker from outside. */
+static void count(struct loom_worker *w, bool idle)
+{
+	atomic_store_explicit(&w->n_running, (int)w->runner.n_seq, memory_order_relaxed);
+	if (!idle) {
+		atomic_fetch_add_explicit(&w->n_step, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&w->n_row, (unsigned long long)w->runner.n_tok, memory_order_relaxed);
+	}
+}
+
 static void *run(void *ctx)
 {
 	struct loom_worker *w = ctx;
@@ -111,14 +131,17 @@ static void *run(void *ctx)
 			fail_everything(w);
 		admit(w);
 		bool idle = w->runner.n_seq == 0, stop = w->stop;
+		atomic_store_explicit(&w->n_queued, (int)w->queue.n, memory_order_relaxed);
 		pthread_mutex_unlock(&w->lock);
 		if (!idle)
 			loom_runner_step(&w->runner);
+		count(w, idle);
 		atomic_store_explicit(&w->n_touched, w->runner.kv.n_touched, memory_order_relaxed);
 		atomic_store_explicit(&w->n_found, w->runner.n_found, memory_order_relaxed);
 		atomic_store_explicit(&w->n_preempted, w->runner.n_preempted, memory_order_relaxed);
 		for (struct loom_seq *s; (s = loom_runner_reap(&w->runner)) != NULL;)
 			tell(s);
+		atomic_store_explicit(&w->n_running, (int)w->runner.n_seq, memory_order_relaxed);
 		if (stop && w->runner.n_seq == 0)
 			break;
 	}
@@ -174,6 +197,7 @@ enum loom_status loom_worker_submit(struct loom_worker *w, struct loom_seq *cons
 		seqs[i]->owner = t;
 		loom_queue_push(&w->queue, seqs[i]);
 	}
+	atomic_store_explicit(&w->n_queued, (int)w->queue.n, memory_order_relaxed);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 	return st;

@@ -1,16 +1,11 @@
-/* api_models.c: /models, /models/{id}, /models/load, and GET /health. */
+/* api_models.c: /models, /models/{id}, /models/load. */
 #include <string.h>
-#include <unistd.h>
 
 #include "exchange.h"
 #include "json_out.h"
 #include "jsonx.h"
-#include "loom_backend.h"
 #include "request_parse.h"
 #include "str.h"
-#include "threads.h"
-
-static const struct loom_json_ctx ctx = {"", LOOM_E_INVALID};
 
 static void named(struct loom_json_out *j, const char *key, const char *value)
 {
@@ -74,11 +69,6 @@ static void each(void *arg, const struct loom_model_info *i)
 	loom_json_close(j, '}');
 }
 
-static enum loom_status done(struct loom_exchange *x, struct loom_err *err)
-{
-	return x->body.head.failed ? loom_err_nomem(err, "answer", x->body.head.len) : LOOM_OK;
-}
-
 enum loom_status loom_api_models(struct loom_exchange *x, struct loom_err *err)
 {
 	struct loom_engine_opts o;
@@ -94,7 +84,7 @@ enum loom_status loom_api_models(struct loom_exchange *x, struct loom_err *err)
 	integer(&j, "max_models", o.max_models);
 	number(&j, "auto_unload_minutes", o.auto_unload_minutes);
 	loom_json_close(&j, '}');
-	return done(x, err);
+	return loom_exchange_done(x, err);
 }
 
 struct search {
@@ -192,57 +182,96 @@ enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 	put_sites(&j, r);
 	loom_json_close(&j, '}');
 	loom_engine_release(x->engine, r);
-	return done(x, err);
+	return loom_exchange_done(x, err);
+}
+
+/* ---- loading ---- */
+
+static enum loom_status need_model(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_load_spec *spec = target;
+	const char *s = json_string_value(v);
+
+	if (!s) {
+		return loom_input_wrong(name, "a string", v, err);
+	}
+	if (s[0] == '\0' || strlen(s) != json_string_length(v)) {
+		return loom_input_wrong(name, "a model's id", v, err);
+	}
+	spec->id = s;
+	return LOOM_OK;
+}
+
+static enum loom_status check_quantization(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	static const char *const known[] = {"4bit", "8bit", "gptq", "awq"};
+	const char *q = json_string_value(v);
+
+	(void)target;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (loom_str_eq(q, known[i])) {
+			return loom_err_param(err, LOOM_E_INVALID, name, "%s: \"%s\" is not built into this version", name, q);
+		}
+	}
+	return loom_str_eq(q, "none") ? LOOM_OK : loom_input_wrong(name, "none, 4bit, 8bit, gptq or awq", v, err);
+}
+
+static const struct loom_input_word dtypes[] = {{"auto", LOOM_DTYPE_UNKNOWN}, {"float32", LOOM_F32}, {"float16", LOOM_F16}, {"bfloat16", LOOM_BF16},
+	{NULL, 0}};
+static const struct loom_input_word loaders[] = {{"auto", -1}, {"transformers", LOOM_LOADER_TRANSFORMERS},
+	{"sentence_transformers", LOOM_LOADER_SENTENCE_TRANSFORMERS}, {"custom", LOOM_LOADER_CUSTOM}, {"gguf", LOOM_LOADER_GGUF}, {NULL, 0}};
+
+static const struct loom_input_field load_fields[] = {
+	{.name = "model", .kind = LOOM_INPUT_OTHER, .parse = need_model, .expected = "a string", .required = true,
+		.schema = "{\"type\":\"string\",\"minLength\":1}", .help = "hub id, folder or GGUF file"},
+	{.name = "device", .kind = LOOM_INPUT_STR, .offset = offsetof(struct loom_load_spec, device), .help = "cpu, cuda or cuda:N"},
+	{.name = "dtype", .kind = LOOM_INPUT_WORD, .offset = offsetof(struct loom_load_spec, dtype), .words = dtypes, .fallback = "\"auto\"",
+		.help = "how matrices are kept; auto: as stored"},
+	{.name = "loader", .kind = LOOM_INPUT_WORD, .offset = offsetof(struct loom_load_spec, loader), .words = loaders, .fallback = "\"auto\"",
+		.help = "who opens it"},
+	{.name = "quantization", .kind = LOOM_INPUT_OTHER, .parse = check_quantization,
+		.schema = "{\"enum\":[\"none\",\"4bit\",\"8bit\",\"gptq\",\"awq\"]}", .fallback = "\"none\"", .help = "how weights are made smaller"},
+	{.name = "compute", .kind = LOOM_INPUT_STR, .offset = offsetof(struct loom_load_spec, compute), .help = "float32 (exact), or a faster named mode"},
+	{.name = NULL},
+};
+const struct loom_input_field *const loom_load_body[] = {load_fields, NULL};
+
+static void put_loaded(struct loom_json_out *j, const struct loom_model_info *info)
+{
+	loom_json_open(j, '{');
+	named(j, "model_id", info->id);
+	named(j, "device", info->device);
+	named(j, "dtype", info->dtype);
+	integer(j, "hidden_size", info->n_embd);
+	integer(j, "num_layers", info->n_layer);
+	number(j, "load_time_seconds", info->load_seconds);
+	named(j, "loader_type", info->loader);
+	named(j, "quantization", info->quantization[0] ? info->quantization : NULL);
+	named(j, "compute", info->compute);
+	if (info->warning[0]) {
+		named(j, "warning", info->warning);
+	}
+	loom_json_close(j, '}');
 }
 
 enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *err)
 {
-	static const char *const fields[] = {"model", "device", "dtype", "loader", "quantization", "compute", NULL};
 	struct loom_load_spec spec = {.loader = -1, .prefer = true, .cancelled = x->gone, .cancelled_ctx = x->gone_ctx};
 	struct loom_resident *r = NULL;
 	struct loom_model_info info;
 	struct loom_json_out j;
-	const char *dtype = NULL, *loader = NULL;
 	json_t *root = NULL;
 	enum loom_status rc = loom_exchange_json(x, &root, err);
 
-	rc = rc ? rc : loom_check_fields(root, fields, err);
-	rc = rc ? rc : loom_need_string(root, "model", &spec.id, NULL, err);
-	rc = rc ? rc : loom_json_str(&ctx, root, "device", &spec.device, err);
-	rc = rc ? rc : loom_json_str(&ctx, root, "dtype", &dtype, err);
-	rc = rc ? rc : loom_json_str(&ctx, root, "loader", &loader, err);
-	rc = rc ? rc : loom_json_str(&ctx, root, "compute", &spec.compute, err);
-	rc = rc ? rc : loom_check_quantization(root, err);
-	if (rc == LOOM_OK && dtype && strcmp(dtype, "auto") != 0) {
-		spec.dtype = loom_dtype_from_torch(dtype);
-		if (spec.dtype != LOOM_F32 && spec.dtype != LOOM_F16 && spec.dtype != LOOM_BF16) {
-			rc = loom_err_param(err, LOOM_E_INVALID, "dtype", "dtype: expected auto, float32, float16 or bfloat16, found \"%.40s\"", dtype);
-		}
-	}
-	if (rc == LOOM_OK && loader && strcmp(loader, "auto") != 0 && (spec.loader = loom_loader_parse(loader)) < 0) {
-		rc = loom_err_param(err, LOOM_E_INVALID, "loader", "loader: expected transformers, sentence_transformers, custom or gguf, found "
-			"\"%.40s\"", loader);
-	}
+	rc = rc ? rc : loom_input_parse(loom_load_body, &spec, root, x->strict, err);
 	rc = rc ? rc : loom_engine_acquire(x->engine, &spec, &r, err);
 	if (rc == LOOM_OK) {
+		(void)loom_str_copy(x->facts.model, sizeof(x->facts.model), spec.id);
 		loom_resident_info(r, &info);
 		loom_json_out_init(&j, &x->body.head);
-		loom_json_open(&j, '{');
-		named(&j, "model_id", info.id);
-		named(&j, "device", info.device);
-		named(&j, "dtype", info.dtype);
-		integer(&j, "hidden_size", info.n_embd);
-		integer(&j, "num_layers", info.n_layer);
-		number(&j, "load_time_seconds", info.load_seconds);
-		named(&j, "loader_type", info.loader);
-		named(&j, "quantization", info.quantization[0] ? info.quantization : NULL);
-		named(&j, "compute", info.compute);
-		if (info.warning[0]) {
-			named(&j, "warning", info.warning);
-		}
-		loom_json_close(&j, '}');
+		put_loaded(&j, &info);
 		loom_engine_release(x->engine, r);
-		rc = done(x, err);
+		rc = loom_exchange_done(x, err);
 	}
 	json_decref(root);
 	return rc;
@@ -261,61 +290,5 @@ enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err 
 	named(&j, "status", "unloaded");
 	named(&j, "model_id", x->rest);
 	loom_json_close(&j, '}');
-	return done(x, err);
-}
-
-static void first_id(void *arg, const struct loom_model_info *i)
-{
-	char *out = arg;
-
-	if (!i->loading && !out[0]) {
-		(void)loom_str_copy(out, sizeof(i->id), i->id);
-	}
-}
-
-enum loom_status loom_api_health(struct loom_exchange *x, struct loom_err *err)
-{
-	struct loom_engine_opts o;
-	struct loom_json_out j;
-	char first[512] = "";
-	bool well = loom_engine_healthy(x->engine);
-
-	loom_engine_opts_get(x->engine, &o);
-	loom_engine_each(x->engine, first_id, first);
-	x->status = well ? 200 : 503;
-	loom_json_out_init(&j, &x->body.head);
-	loom_json_open(&j, '{');
-	named(&j, "status", well ? "healthy" : "unhealthy");
-	named(&j, "model_loaded", first[0] ? first : NULL);
-	loom_json_key(&j, "gpu_info");
-	loom_json_open(&j, '{');
-	loom_json_key(&j, "has_gpu");
-	loom_json_put_bool(&j, false);
-	named(&j, "default_device", o.device);
-	loom_json_key(&j, "allowed_devices");
-	loom_json_open(&j, '[');
-	loom_json_put_str(&j, "cpu");
-	loom_json_close(&j, ']');
-	number(&j, "memory_fraction", o.memory_fraction);
-	loom_json_key(&j, "gpus");
-	loom_json_open(&j, '[');
-	loom_json_close(&j, ']');
-	loom_json_close(&j, '}');
-	loom_json_key(&j, "config");
-	loom_json_open(&j, '{');
-	integer(&j, "max_loaded_models", o.max_models);
-	loom_json_key(&j, "default_layers");
-	loom_json_open(&j, '[');
-	loom_json_put_int(&j, -1);
-	loom_json_close(&j, ']');
-	loom_json_close(&j, '}');
-	loom_json_key(&j, "cpu_info");
-	loom_json_open(&j, '{');
-	integer(&j, "cores", loom_cpu_cores());
-	integer(&j, "threads", o.n_thread > 0 ? o.n_thread : loom_cpu_cores());
-	named(&j, "isa", loom_cpu_isa());
-	loom_json_close(&j, '}');
-	named(&j, "version", LOOM_VERSION);
-	loom_json_close(&j, '}');
-	return done(x, err);
+	return loom_exchange_done(x, err);
 }

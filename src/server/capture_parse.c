@@ -175,6 +175,25 @@ static enum loom_status parse_reduce(const json_t *v, struct loom_capture_spec *
 	return LOOM_OK;
 }
 
+static enum loom_status parse_dtype(const json_t *v, enum loom_dtype *out, struct loom_err *err)
+{
+	const char *s = json_string_value(v);
+
+	if (!v || json_is_null(v)) {
+		return LOOM_OK;
+	}
+	if (loom_str_eq(s, "float32")) {
+		*out = LOOM_F32;
+	} else if (loom_str_eq(s, "float16")) {
+		*out = LOOM_F16;
+	} else if (loom_str_eq(s, "bfloat16")) {
+		*out = LOOM_BF16;
+	} else {
+		return wrong("capture.dtype", "\"float32\", \"float16\" or \"bfloat16\"", v, err);
+	}
+	return LOOM_OK;
+}
+
 static enum loom_status parse_one(struct loom_parsed *p, const json_t *v, struct loom_capture_spec *s, struct loom_err *err)
 {
 	static const char *const fields[] = {"name", "site", "layers", "positions", "reduce", "dtype", NULL};
@@ -192,8 +211,8 @@ static enum loom_status parse_one(struct loom_parsed *p, const json_t *v, struct
 		(rc = parse_positions(p, json_object_get(v, "positions"), s, err)) || (rc = parse_reduce(json_object_get(v, "reduce"), s, err))) {
 		return rc;
 	}
-	s->dtype = p->dtype;
-	if ((rc = loom_parse_dtype(v, "dtype", "capture.dtype", &s->dtype, err))) {
+	s->dtype = (enum loom_dtype)p->dtype;
+	if ((rc = parse_dtype(json_object_get(v, "dtype"), &s->dtype, err))) {
 		return rc;
 	}
 	if (!name || json_is_null(name)) {
@@ -214,9 +233,6 @@ enum loom_status loom_parse_captures(struct loom_parsed *p, const json_t *v, str
 	struct loom_capture_spec *specs;
 	enum loom_status rc = LOOM_OK;
 
-	if (!v || json_is_null(v)) {
-		return LOOM_OK;
-	}
 	if (n > LOOM_MAX_CAPTURES) {
 		return loom_err_param(err, LOOM_E_INVALID, "capture", "capture: at most %d in a request, found %zu", LOOM_MAX_CAPTURES, n);
 	}

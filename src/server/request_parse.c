@@ -1,6 +1,7 @@
-/* request_parse.c: bodies of /generate and /embed. Captures are capture_parse.c's. */
+/* request_parse.c: bodies of /generate and /embed, of their batches and streams, as tables of fields. Captures are capture_parse.c's. */
 #include "request_parse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "capture_parse.h"
@@ -8,17 +9,21 @@
 #include "source.h"
 #include "str.h"
 
-static const struct loom_json_ctx body = {"", LOOM_E_INVALID};
-
 void loom_parsed_init(struct loom_parsed *p)
 {
+	static const int64_t last = -1;
+
 	memset(p, 0, sizeof(*p));
 	loom_arena_init(&p->arena);
 	p->loader = -1;
+	p->format = LOOM_FORMAT_LIST;
 	p->dtype = LOOM_F32;
+	p->max_items = LOOM_MAX_BATCH_ITEMS;
 	p->req.pooling = p->req.normalize = -1;
 	p->req.layer = -1;
 	p->req.add_special_tokens = p->req.truncate = true;
+	p->req.hidden_layers = &last;
+	p->req.n_hidden_layer = 1;
 }
 
 void loom_parsed_release(struct loom_parsed *p)
@@ -28,56 +33,7 @@ void loom_parsed_release(struct loom_parsed *p)
 	memset(p, 0, sizeof(*p));
 }
 
-enum loom_status loom_check_fields(const json_t *root, const char *const *fields, struct loom_err *err)
-{
-	const char *key, *near;
-	json_t *value;
-
-	if (!json_is_object(root)) {
-		char shown[64];
-		loom_json_show(root, shown, sizeof(shown));
-		return loom_err_set(err, LOOM_E_INVALID, "body: expected a JSON object, found %s", shown);
-	}
-	json_object_foreach((json_t *)(uintptr_t)root, key, value) {
-		const char *const *f = fields;
-		while (*f && strcmp(*f, key) != 0) {
-			f++;
-		}
-		if (!*f) {
-			near = loom_str_nearest(key, fields);
-			return loom_err_param(err, LOOM_E_INVALID, key, "unknown field \"%.60s\"%s%s%s", key, near ? " (did you mean \"" : "",
-				near ? near : "", near ? "\"?)" : "");
-		}
-	}
-	return LOOM_OK;
-}
-
-static enum loom_status wrong(const char *key, const char *expected, const json_t *found, struct loom_err *err)
-{
-	char shown[64];
-
-	if (!found) {
-		return loom_err_param(err, LOOM_E_INVALID, key, "%s: required: expected %s", key, expected);
-	}
-	loom_json_show(found, shown, sizeof(shown));
-	return loom_err_param(err, LOOM_E_INVALID, key, "%s: expected %s, found %s", key, expected, shown);
-}
-
-enum loom_status loom_need_string(const json_t *root, const char *key, const char **out, size_t *n, struct loom_err *err)
-{
-	const json_t *v = json_object_get(root, key);
-
-	if (!json_is_string(v)) {
-		return wrong(key, "a string", v, err);
-	}
-	*out = json_string_value(v);
-	if (n) {
-		*n = json_string_length(v);
-	} else if (strlen(*out) != json_string_length(v)) {
-		return loom_err_param(err, LOOM_E_INVALID, key, "%s: a NUL character is not allowed here", key);
-	}
-	return LOOM_OK;
-}
+/* ---- fields that are more than a number or a word ---- */
 
 enum loom_status loom_parse_ids(const json_t *list, const char *key, struct loom_arena *arena, const int32_t **ids, size_t *n,
 	struct loom_err *err)
@@ -86,7 +42,7 @@ enum loom_status loom_parse_ids(const json_t *list, const char *key, struct loom
 	int32_t *v;
 
 	if (!json_is_array(list)) {
-		return wrong(key, "a list of token ids", list, err);
+		return loom_input_wrong(key, "a list of token ids", list, err);
 	}
 	v = loom_arena_alloc(arena, count + 1, sizeof(*v));
 	if (!v) {
@@ -106,37 +62,115 @@ enum loom_status loom_parse_ids(const json_t *list, const char *key, struct loom
 	return LOOM_OK;
 }
 
-enum loom_status loom_check_quantization(const json_t *root, struct loom_err *err)
+static enum loom_status parse_model(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	const char *q = NULL;
-	enum loom_status rc = loom_json_str(&body, root, "quantization", &q, err);
+	struct loom_parsed *p = target;
+	const char *s = json_string_value(v);
 
-	if (rc == LOOM_OK && q && strcmp(q, "none") != 0) {
-		bool known = loom_str_eq(q, "4bit") || loom_str_eq(q, "8bit") || loom_str_eq(q, "gptq") || loom_str_eq(q, "awq");
-		rc = loom_err_param(err, LOOM_E_INVALID, "quantization", known ? "quantization: \"%.40s\" is not built into this version"
-			: "quantization: expected none, 4bit, 8bit, gptq or awq, found \"%.40s\"", q);
+	if (!s) {
+		return loom_input_wrong(name, "a string", v, err);
 	}
+	if (s[0] == '\0' || strlen(s) != json_string_length(v)) {
+		return loom_input_wrong(name, "a model's id", v, err);
+	}
+	p->model = s;
+	return LOOM_OK;
+}
+
+/* One prompt or text into q; key names it in messages. */
+static enum loom_status parse_input(struct loom_parsed *p, struct loom_request *q, const char *key, bool ids, const json_t *v,
+	struct loom_err *err)
+{
+	if (ids && json_is_array(v)) {
+		return loom_parse_ids(v, key, &p->arena, &q->ids, &q->n_ids, err);
+	}
+	if (!json_is_string(v)) {
+		return loom_input_wrong(key, ids ? "a string or a list of token ids" : "a string", v, err);
+	}
+	q->text = json_string_value(v);
+	q->n_text = json_string_length(v);
+	return LOOM_OK;
+}
+
+static enum loom_status parse_prompt(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_parsed *p = target;
+
+	return parse_input(p, &p->req, name, true, v, err);
+}
+
+static enum loom_status parse_text(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_parsed *p = target;
+
+	return parse_input(p, &p->req, name, false, v, err);
+}
+
+/* Stands last in its body: the items are copies of what the other fields made. */
+static enum loom_status parse_items(struct loom_parsed *p, const char *name, bool ids, const json_t *v, struct loom_err *err)
+{
+	size_t n = json_array_size(v);
+	char key[40];
+	enum loom_status rc = LOOM_OK;
+
+	if (!json_is_array(v) || n == 0 || n > p->max_items) {
+		if (!json_is_array(v)) {
+			return loom_input_wrong(name, ids ? "a list of prompts" : "a list of texts", v, err);
+		}
+		return loom_err_param(err, LOOM_E_INVALID, name, "%s: expected 1..%zu of them, found %zu", name, p->max_items, n);
+	}
+	p->items = loom_arena_alloc(&p->arena, n, sizeof(*p->items));
+	if (!p->items) {
+		return loom_err_nomem(err, "a batch", n * sizeof(*p->items));
+	}
+	for (size_t i = 0; i < n && rc == LOOM_OK; i++) {
+		p->items[i] = p->req;
+		(void)snprintf(key, sizeof(key), "%s[%zu]", name, i);
+		rc = parse_input(p, &p->items[i], key, ids, json_array_get(v, i), err);
+	}
+	p->n_item = n;
 	return rc;
 }
 
-/* A string or a list of strings. */
-static enum loom_status parse_stops(struct loom_request *q, const json_t *v, struct loom_err *err)
+static enum loom_status parse_prompts(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	size_t n = json_is_array(v) ? json_array_size(v) : 1;
+	return parse_items(target, name, true, v, err);
+}
 
-	if (!v || json_is_null(v)) {
+static enum loom_status parse_texts(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	return parse_items(target, name, false, v, err);
+}
+
+static enum loom_status parse_loader(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_parsed *p = target;
+
+	if (json_is_string(v) && loom_str_eq(json_string_value(v), "auto")) {
 		return LOOM_OK;
 	}
+	p->loader = json_is_string(v) ? loom_loader_parse(json_string_value(v)) : -1;
+	if (p->loader < 0) {
+		return loom_input_wrong(name, "\"auto\", \"transformers\", \"sentence_transformers\", \"custom\" or \"gguf\"", v, err);
+	}
+	return LOOM_OK;
+}
+
+static enum loom_status parse_stops(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_request *q = &((struct loom_parsed *)target)->req;
+	size_t n = json_is_array(v) ? json_array_size(v) : 1;
+
 	if (n > LOOM_MAX_STOPS) {
-		return loom_err_param(err, LOOM_E_INVALID, "stop", "stop: at most %d strings, found %zu", LOOM_MAX_STOPS, n);
+		return loom_err_param(err, LOOM_E_INVALID, name, "%s: at most %d strings, found %zu", name, LOOM_MAX_STOPS, n);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const json_t *s = json_is_array(v) ? json_array_get(v, i) : v;
 		if (!json_is_string(s)) {
-			return wrong("stop", "a string or a list of strings", s, err);
+			return loom_input_wrong(name, "a string or a list of strings", s, err);
 		}
 		if (json_string_length(s) == 0 || json_string_length(s) > LOOM_MAX_STOP_BYTES) {
-			return loom_err_param(err, LOOM_E_INVALID, "stop", "stop: expected strings of 1..%d bytes", LOOM_MAX_STOP_BYTES);
+			return loom_err_param(err, LOOM_E_INVALID, name, "%s: expected strings of 1..%d bytes", name, LOOM_MAX_STOP_BYTES);
 		}
 		q->stops[q->n_stop] = json_string_value(s);
 		q->stop_len[q->n_stop++] = json_string_length(s);
@@ -144,25 +178,19 @@ static enum loom_status parse_stops(struct loom_request *q, const json_t *v, str
 	return LOOM_OK;
 }
 
-/* "hidden_state_layers": integers or "all". */
-static enum loom_status parse_layers(struct loom_parsed *p, const json_t *v, struct loom_err *err)
+static enum loom_status parse_layers(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	static const int64_t last = -1;
+	struct loom_parsed *p = target;
 	struct loom_request *q = &p->req;
 	size_t n = json_array_size(v);
 	int64_t *layers;
 
-	if (!v || json_is_null(v)) {
-		q->hidden_layers = &last;
-		q->n_hidden_layer = 1;
-		return LOOM_OK;
-	}
 	if (json_is_string(v) && strcmp(json_string_value(v), "all") == 0) {
 		q->all_layers = true;
 		return LOOM_OK;
 	}
 	if (!json_is_array(v) || n == 0 || n > 4096) {
-		return wrong("hidden_state_layers", "a list of 1..4096 integers, or \"all\"", v, err);
+		return loom_input_wrong(name, "a list of 1..4096 integers, or \"all\"", v, err);
 	}
 	layers = loom_arena_alloc(&p->arena, n, sizeof(*layers));
 	if (!layers) {
@@ -171,7 +199,7 @@ static enum loom_status parse_layers(struct loom_parsed *p, const json_t *v, str
 	for (size_t i = 0; i < n; i++) {
 		const json_t *e = json_array_get(v, i);
 		if (!json_is_integer(e)) {
-			return wrong("hidden_state_layers", "integers", e, err);
+			return loom_input_wrong(name, "integers", e, err);
 		}
 		layers[i] = json_integer_value(e);
 	}
@@ -180,180 +208,198 @@ static enum loom_status parse_layers(struct loom_parsed *p, const json_t *v, str
 	return LOOM_OK;
 }
 
-enum loom_status loom_parse_dtype(const json_t *root, const char *key, const char *param, enum loom_dtype *out, struct loom_err *err)
+static enum loom_status parse_seed(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	const json_t *v = json_object_get(root, key);
-	const char *s = json_string_value(v);
+	struct loom_sampling *s = &((struct loom_parsed *)target)->req.sampling;
 
-	if (!v || json_is_null(v)) {
-		return LOOM_OK;
+	if (!json_is_integer(v)) {
+		return loom_input_wrong(name, "an integer of 64 bits", v, err);
 	}
-	if (loom_str_eq(s, "float32")) {
-		*out = LOOM_F32;
-	} else if (loom_str_eq(s, "float16")) {
-		*out = LOOM_F16;
-	} else if (loom_str_eq(s, "bfloat16")) {
-		*out = LOOM_BF16;
-	} else {
-		return wrong(param, "\"float32\", \"float16\" or \"bfloat16\"", v, err);
+	s->seed = (uint64_t)json_integer_value(v);
+	s->has_seed = true;
+	return LOOM_OK;
+}
+
+static enum loom_status parse_pooling(void *target, const char *name, const json_t *v, struct loom_err *err)
+{
+	struct loom_parsed *p = target;
+
+	p->req.pooling = json_is_string(v) ? loom_pooling_parse(json_string_value(v)) : -1;
+	if (p->req.pooling < 0) {
+		return loom_input_wrong(name, "last_token, mean, first_token, cls, max, weightedmean, mean_sqrt_len_tokens or none", v, err);
 	}
 	return LOOM_OK;
 }
 
-static enum loom_status parse_format(struct loom_parsed *p, const char *key, struct loom_err *err)
+static enum loom_status parse_normalize(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	const json_t *v = json_object_get(p->root, key);
-	int format = loom_format_parse(json_string_value(v));
+	struct loom_parsed *p = target;
 
-	if (!v || json_is_null(v)) {
-		return LOOM_OK;
+	if (!json_is_boolean(v)) {
+		return loom_input_wrong(name, "true or false", v, err);
 	}
-	if (format < 0) {
-		return wrong(key, "\"list\", \"base64\" or \"safetensors\"", v, err);
-	}
-	p->format = (enum loom_format)format;
+	p->req.normalize = json_is_true(v);
 	return LOOM_OK;
 }
 
-/* What both routes have: model, loader, format, dtype, captures, special tokens. */
-static enum loom_status parse_common(struct loom_parsed *p, bool need_model, struct loom_err *err)
+static enum loom_status parse_capture(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	const char *loader = NULL;
-	enum loom_status rc = LOOM_OK;
-
-	if (need_model && (rc = loom_need_string(p->root, "model", &p->model, NULL, err))) {
-		return rc;
-	}
-	if (need_model && p->model[0] == '\0') {
-		return loom_err_param(err, LOOM_E_INVALID, "model", "model: expected a model's id, found \"\"");
-	}
-	if ((rc = loom_json_str(&body, p->root, "loader", &loader, err))) {
-		return rc;
-	}
-	if (loader && strcmp(loader, "auto") != 0) {
-		p->loader = loom_loader_parse(loader);
-		if (p->loader < 0) {
-			return wrong("loader", "\"transformers\", \"sentence_transformers\", \"custom\" or \"gguf\"", json_object_get(p->root, "loader"),
-				err);
-		}
-	}
-	if ((rc = parse_format(p, "hidden_state_format", err)) ||
-		(rc = loom_parse_dtype(p->root, "hidden_state_dtype", "hidden_state_dtype", &p->dtype, err)) ||
-		(rc = loom_json_bool(&body, p->root, "add_special_tokens", &p->req.add_special_tokens, err)) ||
-		(rc = loom_json_bool(&body, p->root, "return_tokens", &p->req.return_tokens, err)) ||
-		(rc = loom_json_bool(&body, p->root, "dry_run", &p->req.dry_run, err)) ||
-		(rc = loom_parse_captures(p, json_object_get(p->root, "capture"), err))) {
-		return rc;
-	}
-	return LOOM_OK;
+	(void)name;
+	return loom_parse_captures(target, v, err);
 }
 
-static enum loom_status parse_sampling(struct loom_request *q, const json_t *root, struct loom_err *err)
+/* ---- the tables ---- */
+
+#define AT(member) offsetof(struct loom_parsed, member)
+#define END {.name = NULL}
+
+static const struct loom_input_word formats[] = {{"list", LOOM_FORMAT_LIST}, {"base64", LOOM_FORMAT_BASE64}, {"safetensors", LOOM_FORMAT_SAFETENSORS},
+	{NULL, 0}};
+static const struct loom_input_word dtypes[] = {{"float32", LOOM_F32}, {"float16", LOOM_F16}, {"bfloat16", LOOM_BF16}, {NULL, 0}};
+
+static const struct loom_input_field model_fields[] = {
+	{.name = "model", .kind = LOOM_INPUT_OTHER, .parse = parse_model, .expected = "a string", .required = true,
+		.schema = "{\"type\":\"string\",\"minLength\":1}", .help = "hub id (org/name, org/name@revision), folder or GGUF file"},
+	END,
+};
+
+static const struct loom_input_field common_fields[] = {
+	{.name = "loader", .kind = LOOM_INPUT_OTHER, .parse = parse_loader,
+		.schema = "{\"enum\":[\"auto\",\"transformers\",\"sentence_transformers\",\"custom\",\"gguf\"]}", .fallback = "\"auto\"",
+		.help = "who opens the model"},
+	{.name = "hidden_state_format", .kind = LOOM_INPUT_WORD, .offset = AT(format), .words = formats, .fallback = "\"list\"",
+		.help = "numbers as lists, as base64 of little-endian bytes, or the whole answer as one safetensors file"},
+	{.name = "hidden_state_dtype", .kind = LOOM_INPUT_WORD, .offset = AT(dtype), .words = dtypes, .fallback = "\"float32\"",
+		.help = "of the binary formats"},
+	{.name = "add_special_tokens", .kind = LOOM_INPUT_BOOL, .offset = AT(req.add_special_tokens), .fallback = "true",
+		.help = "let the tokenizer add what it adds"},
+	{.name = "return_tokens", .kind = LOOM_INPUT_BOOL, .offset = AT(req.return_tokens), .fallback = "false",
+		.help = "say which token each position is"},
+	{.name = "dry_run", .kind = LOOM_INPUT_BOOL, .offset = AT(req.dry_run), .fallback = "false", .help = "only the size of the captures"},
+	{.name = "capture", .kind = LOOM_INPUT_OTHER, .parse = parse_capture, .schema = LOOM_CAPTURE_SCHEMA,
+		.help = "rows of any site, layer and position; at most 16"},
+	END,
+};
+
+static const struct loom_input_field sampling_fields[] = {
+	{.name = "max_tokens", .kind = LOOM_INPUT_INT, .offset = AT(req.max_tokens), .min = 0, .max = LOOM_MAX_CONTEXT, .fallback = "256",
+		.help = "0 only runs the prompt"},
+	{.name = "temperature", .kind = LOOM_INPUT_NUM, .offset = AT(req.sampling.temperature), .min = 0, .max = 2, .fallback = "0.7",
+		.help = "0 is greedy"},
+	{.name = "top_p", .kind = LOOM_INPUT_NUM, .offset = AT(req.sampling.top_p), .min = 0, .max = 1, .above = true, .fallback = "0.9",
+		.help = "keep the likeliest tokens of this mass"},
+	{.name = "min_p", .kind = LOOM_INPUT_NUM, .offset = AT(req.sampling.min_p), .min = 0, .max = 1, .fallback = "0",
+		.help = "drop tokens less likely than this share of the likeliest"},
+	{.name = "repetition_penalty", .kind = LOOM_INPUT_NUM, .offset = AT(req.sampling.repetition_penalty), .min = 0, .max = 100, .above = true,
+		.fallback = "1", .help = "over 1 makes what was seen less likely"},
+	{.name = "top_k", .kind = LOOM_INPUT_INT, .offset = AT(top_k), .min = 0, .max = INT32_MAX, .fallback = "0", .help = "0: off"},
+	{.name = "seed", .kind = LOOM_INPUT_OTHER, .parse = parse_seed, .schema = "{\"type\":\"integer\",\"minimum\":-9223372036854775808,"
+		"\"maximum\":9223372036854775807}", .help = "the same seed gives the same text"},
+	{.name = "logprobs", .kind = LOOM_INPUT_INT, .offset = AT(logprobs), .min = 0, .max = LOOM_MAX_LOGPROBS, .fallback = "0",
+		.help = "of the token and of this many best ones"},
+	{.name = "stop", .kind = LOOM_INPUT_OTHER, .parse = parse_stops, .schema = "{\"type\":\"string\",\"minLength\":1},{\"type\":\"array\","
+		"\"maxItems\":16,\"items\":{\"type\":\"string\",\"minLength\":1}}", .help = "ends the text before it"},
+	{.name = "return_hidden_states", .kind = LOOM_INPUT_BOOL, .offset = AT(req.return_hidden_states),
+		.help = "the state that predicted the last token; true by default in /generate, false in streams and batches"},
+	{.name = "hidden_state_layers", .kind = LOOM_INPUT_OTHER, .parse = parse_layers, .schema = "{\"const\":\"all\"},{\"type\":\"array\","
+		"\"minItems\":1,\"maxItems\":4096,\"items\":{\"type\":\"integer\"}}", .fallback = "[-1]",
+		.help = "0 embeddings, k output of block k, -1 the last; or all"},
+	{.name = "return_full_sequence", .kind = LOOM_INPUT_BOOL, .offset = AT(req.return_full_sequence), .fallback = "false",
+		.help = "the state that predicted each token"},
+	{.name = "return_attention", .kind = LOOM_INPUT_BOOL, .offset = AT(req.return_attention), .fallback = "false",
+		.help = "the attention of the last query"},
+	{.name = "return_token_ids", .kind = LOOM_INPUT_BOOL, .offset = AT(return_token_ids), .fallback = "false", .help = "the prompt's ids too"},
+	END,
+};
+
+static const struct loom_input_field prompt_fields[] = {
+	{.name = "prompt", .kind = LOOM_INPUT_OTHER, .parse = parse_prompt, .expected = "a string or a list of token ids", .required = true,
+		.schema = "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":2147483647}}]}",
+		.help = "what is continued: text, or token ids"},
+	END,
+};
+
+static const struct loom_input_field prompts_fields[] = {
+	{.name = "prompts", .kind = LOOM_INPUT_OTHER, .parse = parse_prompts, .expected = "a list of prompts", .required = true,
+		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":"
+		"\"integer\",\"minimum\":0,\"maximum\":2147483647}}]}}", .help = "texts or lists of token ids; 100 at most unless configured otherwise"},
+	END,
+};
+
+static const struct loom_input_field stream_fields[] = {
+	{.name = "stream_hidden_states", .kind = LOOM_INPUT_BOOL, .offset = AT(req.stream_hidden_states), .fallback = "false",
+		.help = "each token's state in its event"},
+	END,
+};
+
+static const struct loom_input_field pooling_fields[] = {
+	{.name = "encoding", .kind = LOOM_INPUT_WORD, .offset = AT(format), .words = formats, .fallback = "\"list\"", .help = "of the vectors"},
+	{.name = "pooling", .kind = LOOM_INPUT_OTHER, .parse = parse_pooling, .schema = "{\"enum\":[\"last_token\",\"mean\",\"first_token\","
+		"\"cls\",\"max\",\"weightedmean\",\"mean_sqrt_len_tokens\",\"none\"]}", .help = "absent: the model's own"},
+	{.name = "normalize", .kind = LOOM_INPUT_OTHER, .parse = parse_normalize, .schema = "{\"type\":\"boolean\"}",
+		.help = "absent: the model's own"},
+	{.name = "truncate", .kind = LOOM_INPUT_BOOL, .offset = AT(req.truncate), .fallback = "true", .help = "cut what is too long, and say so"},
+	{.name = "prompt_name", .kind = LOOM_INPUT_STR, .offset = AT(req.prompt_name), .help = "a prompt of the model's configuration"},
+	{.name = "dimensions", .kind = LOOM_INPUT_INT, .offset = AT(req.dimensions), .min = 1, .max = LOOM_MAX_EMBD,
+		.help = "keep the first numbers only"},
+	{.name = "layer", .kind = LOOM_INPUT_INT, .offset = AT(req.layer), .min = -LOOM_MAX_LAYER - 1, .max = LOOM_MAX_LAYER, .fallback = "-1",
+		.help = "whose states are pooled"},
+	END,
+};
+
+static const struct loom_input_field text_fields[] = {
+	{.name = "text", .kind = LOOM_INPUT_OTHER, .parse = parse_text, .expected = "a string", .required = true, .schema = "{\"type\":\"string\"}",
+		.help = "what becomes a vector"},
+	END,
+};
+
+static const struct loom_input_field texts_fields[] = {
+	{.name = "texts", .kind = LOOM_INPUT_OTHER, .parse = parse_texts, .expected = "a list of texts", .required = true,
+		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\"}}",
+		.help = "what becomes vectors; 100 at most unless configured otherwise"},
+	END,
+};
+
+const struct loom_input_field *const loom_generate_body[] = {model_fields, common_fields, sampling_fields, prompt_fields, NULL};
+const struct loom_input_field *const loom_stream_body[] = {model_fields, common_fields, sampling_fields, stream_fields, prompt_fields, NULL};
+const struct loom_input_field *const loom_generate_batch_body[] = {model_fields, common_fields, sampling_fields, prompts_fields, NULL};
+const struct loom_input_field *const loom_embed_body[] = {model_fields, common_fields, pooling_fields, text_fields, NULL};
+const struct loom_input_field *const loom_embed_batch_body[] = {model_fields, common_fields, pooling_fields, texts_fields, NULL};
+
+enum loom_status loom_parse_request(struct loom_parsed *p, json_t *root, const struct loom_input_field *const *body, bool strict,
+	struct loom_err *err)
 {
-	struct loom_sampling *s = &q->sampling;
-	int64_t top_k = 0, seed = 0, logprobs = 0;
+	struct loom_request *q = &p->req;
+	bool embed = body == loom_embed_body || body == loom_embed_batch_body;
 	enum loom_status rc;
 
-	loom_sampling_default(s);
+	p->root = root;
+	q->kind = embed ? LOOM_REQUEST_EMBED : LOOM_REQUEST_GENERATE;
+	q->return_hidden_states = body == loom_generate_body;
 	q->max_tokens = 256;
-	if ((rc = loom_json_int(&body, root, "max_tokens", 0, LOOM_MAX_CONTEXT, &q->max_tokens, err)) ||
-		(rc = loom_json_num(&body, root, "temperature", 0, 2, &s->temperature, err)) ||
-		(rc = loom_json_num(&body, root, "top_p", 0, 1, &s->top_p, err)) ||
-		(rc = loom_json_num(&body, root, "min_p", 0, 1, &s->min_p, err)) ||
-		(rc = loom_json_num(&body, root, "repetition_penalty", 0, 100, &s->repetition_penalty, err)) ||
-		(rc = loom_json_int(&body, root, "top_k", 0, INT32_MAX, &top_k, err)) ||
-		(rc = loom_json_int(&body, root, "seed", INT64_MIN, INT64_MAX, &seed, err)) ||
-		(rc = loom_json_int(&body, root, "logprobs", 0, LOOM_MAX_LOGPROBS, &logprobs, err)) ||
-		(rc = parse_stops(q, json_object_get(root, "stop"), err))) {
-		return rc;
+	loom_sampling_default(&q->sampling);
+	rc = loom_input_parse(body, p, root, strict, err);
+	q->sampling.top_k = (int32_t)p->top_k;
+	q->n_logprobs = (int)p->logprobs;
+	for (size_t i = 0; i < p->n_item; i++) {
+		p->items[i].sampling.top_k = q->sampling.top_k;
+		p->items[i].n_logprobs = q->n_logprobs;
 	}
-	if (s->top_p <= 0) {
-		return wrong("top_p", "a number above 0 and at most 1", json_object_get(root, "top_p"), err);
-	}
-	if (s->repetition_penalty <= 0) {
-		return wrong("repetition_penalty", "a number above 0", json_object_get(root, "repetition_penalty"), err);
-	}
-	s->top_k = (int32_t)top_k;
-	s->seed = (uint64_t)seed;
-	s->has_seed = json_is_number(json_object_get(root, "seed"));
-	q->n_logprobs = (int)logprobs;
-	return LOOM_OK;
+	return rc;
 }
 
-static enum loom_status parse_prompt(struct loom_parsed *p, struct loom_err *err)
+enum loom_status loom_parse_bare(struct loom_parsed *p, json_t *root, bool embed, struct loom_err *err)
 {
-	const json_t *v = json_object_get(p->root, "prompt");
-
-	if (json_is_array(v)) {
-		return loom_parse_ids(v, "prompt", &p->arena, &p->req.ids, &p->req.n_ids, err);
-	}
-	if (!json_is_string(v)) {
-		return wrong("prompt", "a string or a list of token ids", v, err);
-	}
-	p->req.text = json_string_value(v);
-	p->req.n_text = json_string_length(v);
-	return LOOM_OK;
-}
-
-enum loom_status loom_parse_generate(struct loom_parsed *p, json_t *root, bool strict, bool need_model, struct loom_err *err)
-{
-	static const char *const fields[] = {"prompt", "max_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed", "stop",
-		"return_hidden_states", "hidden_state_layers", "return_full_sequence", "return_attention", "hidden_state_format",
-		"hidden_state_dtype", "add_special_tokens", "logprobs", "loader", "return_token_ids", "return_tokens", "capture", "dry_run", "model",
-		NULL};
 	struct loom_request *q = &p->req;
 	enum loom_status rc;
 
 	p->root = root;
-	q->kind = LOOM_REQUEST_GENERATE;
-	q->return_hidden_states = true;
-	if (strict || !json_is_object(root)) {
-		if ((rc = loom_check_fields(root, fields, err))) {
-			return rc;
-		}
-	}
-	if ((rc = parse_common(p, need_model, err)) || (rc = parse_prompt(p, err)) || (rc = parse_sampling(q, root, err)) ||
-		(rc = loom_json_bool(&body, root, "return_hidden_states", &q->return_hidden_states, err)) ||
-		(rc = loom_json_bool(&body, root, "return_full_sequence", &q->return_full_sequence, err)) ||
-		(rc = loom_json_bool(&body, root, "return_attention", &q->return_attention, err)) ||
-		(rc = loom_json_bool(&body, root, "return_token_ids", &p->return_token_ids, err)) ||
-		(rc = parse_layers(p, json_object_get(root, "hidden_state_layers"), err))) {
-		return rc;
-	}
-	return LOOM_OK;
-}
-
-enum loom_status loom_parse_embed(struct loom_parsed *p, json_t *root, bool strict, bool need_model, struct loom_err *err)
-{
-	static const char *const fields[] = {"text", "pooling", "normalize", "loader", "prompt_name", "truncate", "dimensions", "layer", "capture",
-		"hidden_state_format", "hidden_state_dtype", "encoding", "add_special_tokens", "return_tokens", "dry_run", "model", NULL};
-	struct loom_request *q = &p->req;
-	const char *pooling = NULL;
-	bool normalize = false;
-	enum loom_status rc;
-
-	p->root = root;
-	q->kind = LOOM_REQUEST_EMBED;
-	if (strict || !json_is_object(root)) {
-		if ((rc = loom_check_fields(root, fields, err))) {
-			return rc;
-		}
-	}
-	if ((rc = parse_common(p, need_model, err)) || (rc = loom_need_string(root, "text", &q->text, &q->n_text, err)) ||
-		(rc = parse_format(p, "encoding", err)) || (rc = loom_json_str(&body, root, "pooling", &pooling, err)) ||
-		(rc = loom_json_bool(&body, root, "normalize", &normalize, err)) ||
-		(rc = loom_json_bool(&body, root, "truncate", &q->truncate, err)) ||
-		(rc = loom_json_str(&body, root, "prompt_name", &q->prompt_name, err)) ||
-		(rc = loom_json_int(&body, root, "dimensions", 1, LOOM_MAX_EMBD, &q->dimensions, err)) ||
-		(rc = loom_json_int(&body, root, "layer", -LOOM_MAX_LAYER - 1, LOOM_MAX_LAYER, &q->layer, err))) {
-		return rc;
-	}
-	if (pooling && (q->pooling = loom_pooling_parse(pooling)) < 0) {
-		return wrong("pooling", "last_token, mean, first_token, cls, max, weightedmean, mean_sqrt_len_tokens or none",
-			json_object_get(root, "pooling"), err);
-	}
-	if (json_is_boolean(json_object_get(root, "normalize"))) {
-		q->normalize = normalize;
-	}
-	return LOOM_OK;
+	q->kind = embed ? LOOM_REQUEST_EMBED : LOOM_REQUEST_GENERATE;
+	q->return_hidden_states = !embed;
+	q->max_tokens = 256;
+	loom_sampling_default(&q->sampling);
+	rc = loom_input_parse((embed ? loom_embed_body : loom_generate_body) + 1, p, root, true, err);
+	q->sampling.top_k = (int32_t)p->top_k;
+	q->n_logprobs = (int)p->logprobs;
+	return rc;
 }

@@ -7,6 +7,7 @@
 
 #include "answer_json.h"
 #include "arena.h"
+#include "input_fields.h"
 #include "flow.h"
 
 /* Owns everything the request points to; the JSON text's strings stay in root. */
@@ -14,28 +15,34 @@ struct loom_parsed {
 	struct loom_arena arena;
 	json_t *root;
 	struct loom_request req;
+	struct loom_request *items; /* [n_item] of a batch: req with each one's text or ids */
+	size_t n_item, max_items;
 	const char *model;
 	int loader;              /* enum loom_loader, -1: detect */
-	enum loom_format format;
-	enum loom_dtype dtype;   /* of hidden states in binary formats */
+	int format;              /* enum loom_format */
+	int dtype;               /* enum loom_dtype of hidden states in binary formats */
+	int64_t top_k, logprobs;
 	bool return_token_ids;
 };
 void loom_parsed_init(struct loom_parsed *p);
 void loom_parsed_release(struct loom_parsed *p);
 
-/* Takes root (an object or anything else) also on failure. strict: unknown fields are refused. need_model: else "model" is refused as unknown
- * (the command line names it itself). */
-enum loom_status loom_parse_generate(struct loom_parsed *p, json_t *root, bool strict, bool need_model, struct loom_err *err) LOOM_MUST_CHECK;
-enum loom_status loom_parse_embed(struct loom_parsed *p, json_t *root, bool strict, bool need_model, struct loom_err *err) LOOM_MUST_CHECK;
+/* The bodies, for the route table. */
+extern const struct loom_input_field *const loom_generate_body[];
+extern const struct loom_input_field *const loom_stream_body[];
+extern const struct loom_input_field *const loom_generate_batch_body[];
+extern const struct loom_input_field *const loom_embed_body[];
+extern const struct loom_input_field *const loom_embed_batch_body[];
 
-/* For bodies that are not requests of a model's run: an object with fields of the list only (NULL-terminated), nearest name suggested. */
-enum loom_status loom_check_fields(const json_t *root, const char *const *fields, struct loom_err *err) LOOM_MUST_CHECK;
-/* A required string field. */
-enum loom_status loom_need_string(const json_t *root, const char *key, const char **out, size_t *n, struct loom_err *err) LOOM_MUST_CHECK;
+/* Takes root (an object or anything else) also on failure. strict: unknown fields are refused. body: one of the above; generate: the first
+ * three. */
+enum loom_status loom_parse_request(struct loom_parsed *p, json_t *root, const struct loom_input_field *const *body, bool strict,
+	struct loom_err *err) LOOM_MUST_CHECK;
+/* The same for the command line, which names the model itself: "model" is unknown. */
+enum loom_status loom_parse_bare(struct loom_parsed *p, json_t *root, bool embed, struct loom_err *err) LOOM_MUST_CHECK;
+
 /* A list of token ids into arena. */
 enum loom_status loom_parse_ids(const json_t *list, const char *key, struct loom_arena *arena, const int32_t **ids, size_t *n,
 	struct loom_err *err) LOOM_MUST_CHECK;
-/* "quantization": absent, null and "none" are fine, others are refused by name (they come with the quantization work). */
-enum loom_status loom_check_quantization(const json_t *root, struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

@@ -1,4 +1,5 @@
-/* server.h: the HTTP server over an engine. http.c is the glue to libmicrohttpd, routes.c the table of the API, api_*.c the handlers. */
+/* server.h: the HTTP server over an engine. listen.c, conn.c and call.c are the transport, routes.c is the table of the API, api_*.c are the
+ * handlers. */
 #ifndef LOOM_SERVER_H
 #define LOOM_SERVER_H
 

@@ -83,7 +83,7 @@ def test_routes_methods_types(server):
     assert c.get("/nothing").status_code == 404
     assert "did you mean /health" in c.get("/helth").json()["detail"]
     r = c.put("/models")
-    assert r.status_code == 405 and r.headers["allow"] == "GET"
+    assert r.status_code == 405 and r.headers["allow"] == "GET, HEAD, OPTIONS"
     r = c.post("/generate", content=b"{}", headers={"Content-Type": "text/plain"})
     assert r.status_code == 415 and "application/json" in r.json()["detail"]
     r = c.post("/generate", content=b"{}")

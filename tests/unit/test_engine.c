@@ -119,14 +119,14 @@ struct heard {
 	size_t n, calls;
 };
 
-static void hear(void *ctx, int32_t id, const char *piece, size_t n)
+static bool hear(void *ctx, const struct loom_token_event *t)
 {
 	struct heard *h = ctx;
-	(void)id;
-	assert_true(h->n + n < sizeof h->text);
-	memcpy(h->text + h->n, piece, n);
-	h->n += n;
+	assert_true(h->n + t->n_piece < sizeof h->text);
+	memcpy(h->text + h->n, t->piece, t->n_piece);
+	h->n += t->n_piece;
 	h->calls++;
+	return true;
 }
 
 static void test_stops_and_streaming(void **state)

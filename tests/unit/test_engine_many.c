@@ -58,10 +58,11 @@ static bool always(void *ctx)
 	return true;
 }
 
-static void slow_token(void *ctx, int32_t id, const char *piece, size_t n)
+static bool slow_token(void *ctx, const struct loom_token_event *t)
 {
-	(void)ctx, (void)id, (void)piece, (void)n;
+	(void)ctx, (void)t;
 	loom_sleep_ms(20);
+	return true;
 }
 
 /* Goes on for a while: sampled, with a seed that meets no end of sequence soon. */
@@ -104,11 +105,12 @@ static void test_a_bad_item_is_named(void **state)
 
 static atomic_bool blocked;
 
-static void block(void *ctx, int32_t id, const char *piece, size_t n)
+static bool block(void *ctx, const struct loom_token_event *t)
 {
-	(void)ctx, (void)id, (void)piece, (void)n;
+	(void)ctx, (void)t;
 	while (atomic_load(&blocked))
 		loom_sleep_ms(1);
+	return true;
 }
 
 struct queued {
