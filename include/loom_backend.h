@@ -73,7 +73,7 @@ enum loom_op_kind {
 	LOOM_OP_ROTATE,    /* rotary embedding in place on out = n_group heads; a unused */
 	LOOM_OP_KV_STORE,  /* append a (keys) and b (values) to the layer's pages */
 	LOOM_OP_ATTEND,    /* out = softmax(scale * a K^T + mask) V over the layer's pages; a = queries */
-	LOOM_OP_ACT,       /* out = act(a) */
+	LOOM_OP_ACT,       /* out = act(a); XIELU: with w [4] = its alphas before softplus, beta and eps */
 	LOOM_OP_GATE,      /* out = act(a) * b; an a of width 1 counts for every column (shared experts) */
 	LOOM_OP_CONV,      /* out[t] = sum over j < n_tap of w[j] * a[t - n_tap + 1 + j], for each column by itself (+ bias); a of positions
 	                    * before 0 is 0. w TABLE [n_tap, C] in float32. State: the last n_tap - 1 rows of a. out is not a */
@@ -97,7 +97,7 @@ enum loom_op_kind {
 };
 enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
 enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
-	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_ACT_NONE, LOOM_N_ACT };
+	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_ACT_NONE, LOOM_ACT_XIELU, LOOM_N_ACT };
 /* What stands between an expert's two products: act(up) [F]; act(gate) * up of gate|up [2F]; gpt-oss's (up' + 1) gate' sigmoid(1.702 gate') of
  * gate and up that alternate [2F], gate' = min(gate, 7), up' = up clamped to [-7, 7] (op fields limit and alpha). */
 enum loom_glu_kind { LOOM_GLU_NONE, LOOM_GLU_HALVES, LOOM_GLU_CLAMPED };

@@ -94,7 +94,10 @@ def expected(model, t):
         with torch.no_grad():
             o = model(ids, output_hidden_states=True)
         tensors[f"ids.{i}"] = ids[0].to(torch.int32)
-        tensors[f"hidden.{i}"] = torch.stack([h[0] for h in o.hidden_states]).contiguous()
+        states = [h[0] for h in o.hidden_states]
+        if t.last:
+            states[-1] = t.last(model, ids)[0]
+        tensors[f"hidden.{i}"] = torch.stack(states).contiguous()
         if decoder:
             tensors[f"logits.{i}"] = o.logits[0, -1].contiguous().clone()
             if n <= 33:
@@ -105,7 +108,7 @@ def expected(model, t):
 def make(out, name, t):
     torch.manual_seed(sum(map(ord, name)))
     cfg = t.config()
-    cfg._attn_implementation = "eager"
+    cfg._attn_implementation = t.attn
     model = t.cls(cfg).eval()
     randomize(model)
     if t.tune:
@@ -118,7 +121,7 @@ def make(out, name, t):
         json.dump(byte_tokenizer(), f, ensure_ascii=False, separators=(",", ":"))
     if t.edit:
         rewrite_config(folder, t.edit)
-    model = t.cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model = t.cls.from_pretrained(folder, dtype=torch.float32, attn_implementation=t.attn).eval()
     save_file(expected(model, t), os.path.join(folder, "expected.safetensors"))
     if t.weights:
         rewrite_weights(folder, t.weights)

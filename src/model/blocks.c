@@ -48,7 +48,21 @@ static const struct loom_step post_sublayer[] = {
 	TAP(RESID_PRE), ATTEND_FROM(RESID), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID),
 	FFN_FROM(RESID, SUB), NORM(MLP_POST_NORM, SUB, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 
+/* Hunyuan: queries and keys are normed after they are rotated. */
+static const struct loom_step pre_norm_rotate_first[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), FROM(QKV, X), STEP(ROTATE), STEP(QK_NORM), TAP(Q), TAP(K), TAP(V),
+	STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_POST), STEP(END)};
+
+/* BLOOM's option: the normed stream is what is added to. */
+static const struct loom_step pre_norm_on_norm[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), TAP(ATTN_OUT), ADD(X, SUB, RESID), TAP(RESID_MID),
+	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(X, SUB, RESID), TAP(RESID_POST), STEP(END)};
+
 const struct loom_block loom_block_pre_norm = {"pre_norm", pre_norm};
+const struct loom_block loom_block_pre_norm_rotate_first = {"pre_norm_rotate_first", pre_norm_rotate_first};
+const struct loom_block loom_block_pre_norm_on_norm = {"pre_norm_on_norm", pre_norm_on_norm};
 const struct loom_block loom_block_post_norm = {"post_norm", post_norm};
 const struct loom_block loom_block_parallel = {"parallel", parallel};
 const struct loom_block loom_block_parallel_two_norms = {"parallel_two_norms", parallel_two_norms};

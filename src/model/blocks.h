@@ -61,7 +61,7 @@ const char *loom_slot_name(enum loom_slot s);
 const char *loom_step_name(enum loom_step_kind k);
 const char *loom_step_operands(enum loom_step_kind k);
 
-extern const struct loom_block loom_block_pre_norm, loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms,
-	loom_block_sandwich, loom_block_post_sublayer;
+extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_first, loom_block_pre_norm_on_norm,
+	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer;
 
 #endif

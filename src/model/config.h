@@ -81,6 +81,7 @@ struct loom_config {
 	double rotary_part;           /* share of a head that is rotated */
 	int32_t rotary_dim;           /* the same in columns; 0: by rotary_part */
 	bool rope_interleaved;
+	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
 	/* derived */
 	bool has_head;                /* a language-model head is wanted and can be bound */
 	struct loom_layer *layers;    /* [n_layer] */

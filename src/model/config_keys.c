@@ -139,6 +139,23 @@ static const char *mapped(const json_t *v, const char *map, char out[64])
 	return NULL;
 }
 
+/* "/2+1" or "+1" done to an integer; null and absent stay what they are. */
+static enum loom_status take_changed(struct loom_config *cfg, const struct loom_key *k, const struct loom_json_ctx *c, const json_t *obj,
+	const char *leaf, struct loom_err *err)
+{
+	int divide = k->map[0] == '/' ? k->map[1] - '0' : 1;
+	const char *plus = strchr(k->map, '+');
+	int64_t n = -1;
+	char text[32];
+	enum loom_status rc = loom_json_int(c, obj, leaf, 0, INT32_MAX - 16, &n, err);
+
+	if (rc || n < 0) {
+		return rc;
+	}
+	(void)snprintf(text, sizeof(text), "%lld", (long long)n / divide + (plus ? plus[1] - '0' : 0));
+	return loom_field_set_text(cfg, k->field, text, c->where, err);
+}
+
 /* The row's value in the config: the member leaf of obj. */
 static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, const struct loom_json_ctx *c, const json_t *obj,
 	const char *leaf, struct loom_err *err)
@@ -149,11 +166,8 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 	if (!k->map) {
 		return loom_field_set_json(cfg, k->field, c, obj, leaf, err);
 	}
-	if (k->map[0] == '+') {
-		int64_t n = 0;
-		enum loom_status rc = loom_json_int(c, obj, leaf, 0, LOOM_MAX_VOCAB, &n, err);
-		(void)snprintf(text, sizeof(text), "%lld", (long long)n + (k->map[1] - '0'));
-		return rc ? rc : loom_field_set_text(cfg, k->field, text, c->where, err);
+	if (k->map[0] == '+' || k->map[0] == '/') {
+		return take_changed(cfg, k, c, obj, leaf, err);
 	}
 	if (!mapped(v, k->map, text)) {
 		if (loom_words_have(k->map, "*")) {
@@ -164,18 +178,18 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 	return loom_field_set_text(cfg, k->field, text, c->where, err);
 }
 
-/* "key" or "!key": is the row in force? */
-static bool counts(const struct loom_key *k, const json_t *root)
+bool loom_config_when(const json_t *root, const char *when)
 {
 	char buf[64];
 	const char *leaf;
-	const json_t *obj;
+	const json_t *obj, *v;
 
-	if (!k->when) {
+	if (!when) {
 		return true;
 	}
-	obj = loom_config_find(root, k->when + (*k->when == '!'), buf, &leaf);
-	return json_is_true(obj ? json_object_get(obj, leaf) : NULL) != (*k->when == '!');
+	obj = loom_config_find(root, when + (*when == '!'), buf, &leaf);
+	v = obj ? json_object_get(obj, leaf) : NULL;
+	return (v && !json_is_null(v) && !json_is_false(v)) != (*when == '!');
 }
 
 enum loom_status loom_config_keys(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
@@ -189,13 +203,13 @@ enum loom_status loom_config_keys(struct loom_config *cfg, const json_t *root, c
 		const json_t *obj = loom_config_find(root, k->keys, buf, &leaf);
 		enum loom_status rc = LOOM_OK;
 
-		if (!counts(k, root)) {
+		if (!loom_config_when(root, k->when)) {
 			continue;
 		}
 		if (obj) {
 			rc = take(cfg, k, &c, obj, leaf, err);
 			found[k->field] = set[k->field] = true;
-		} else if (k->value && !found[k->field]) {
+		} else if (k->value && (!k->keys || !found[k->field])) {
 			rc = loom_field_set_text(cfg, k->field, k->value, cfg->family->name, err);
 			set[k->field] = true;
 		} else if (root && !k->value && loom_field_required(k->field) && !set[k->field]) {

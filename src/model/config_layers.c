@@ -51,6 +51,8 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
 	switch (r->test) {
 	case LOOM_TEST_FLAG:
 		return json_is_true(v);
+	case LOOM_TEST_IS:
+		return loom_config_text_is(v, r->word, strlen(r->word));
 	case LOOM_TEST_WORD:
 		e = json_is_array(json_array_get(v, 0)) ? repeated(v, l) : e;
 		return loom_str_eq(json_string_value(e), r->word);
@@ -73,7 +75,8 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
 static enum loom_status check_kind(const struct rule_reader *x, const struct loom_layer_rule *r, const char *key, const json_t *v)
 {
 	bool list = r->test == LOOM_TEST_WORD || r->test == LOOM_TEST_FLAGS;
-	bool ok = r->test == LOOM_TEST_FLAG ? json_is_boolean(v)
+	bool ok = r->test == LOOM_TEST_IS ? true
+		: r->test == LOOM_TEST_FLAG ? json_is_boolean(v)
 		: list || r->test == LOOM_TEST_LISTED ? json_is_array(v)
 						      : json_is_integer(v) && json_integer_value(v) >= 0;
 	char shown[64];
@@ -120,7 +123,7 @@ static enum loom_status decide(const struct rule_reader *x, const struct loom_la
 	for (const struct loom_layer_rule *r = first; r < end; r++) {
 		const json_t *obj = r->key ? loom_config_find(x->root, r->key, buf, &leaf) : NULL;
 		const json_t *v = obj ? json_object_get(obj, leaf) : NULL;
-		if (v && !json_is_null(v)) {
+		if (v && !json_is_null(v) && loom_config_when(x->root, r->when)) {
 			enum loom_status rc = check_kind(x, r, leaf, v);
 			if (rc == LOOM_OK) {
 				give(x, r, v);
@@ -129,7 +132,7 @@ static enum loom_status decide(const struct rule_reader *x, const struct loom_la
 		}
 	}
 	for (const struct loom_layer_rule *r = first; r < end; r++) {
-		if (r->value) {
+		if (r->value && loom_config_when(x->root, r->when)) {
 			return give_absent(x, r);
 		}
 	}

@@ -19,8 +19,9 @@ struct loom_key {
 	                    * is inside an object); NULL: the value is always `value` */
 	const char *value; /* when no key is there (fields.h: loom_field_set_text); NULL: the field stays as it is, or must be given */
 	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused, or with "*" at the
-	                    * end taken as it is; "+1": that is added to the config's integer; NULL: the value as it is */
-	const char *when;  /* the row counts only when this boolean key is true, or with "!" before it, not true; NULL: always */
+	                    * end taken as it is; "+1", "/2+1": done to the config's integer; NULL: the value as it is */
+	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so;
+	                    * NULL: always */
 };
 
 /* Gives bits to layers. Of the rules that follow each other with the same bits the first whose key is in the config decides; when none is, the
@@ -28,6 +29,7 @@ struct loom_key {
 enum loom_layer_test {
 	LOOM_TEST_END,
 	LOOM_TEST_FLAG,    /* the key is true: all layers */
+	LOOM_TEST_IS,      /* the key's value is `word`: all layers */
 	LOOM_TEST_WORD,    /* entry l of the list is `word` */
 	LOOM_TEST_FLAGS,   /* entry l of the list is true or not 0 */
 	LOOM_TEST_LISTED,  /* l is in the list */
@@ -41,6 +43,7 @@ struct loom_layer_rule {
 	bool negate;
 	const char *key, *word;
 	const char *value; /* number, or true or false, when the key is absent; NULL: none */
+	const char *when;  /* as in struct loom_key: else the rule is passed over */
 };
 
 /* A key that must have one of the values when it is there and not null; anything else is refused by name. Lists: each entry. Objects are

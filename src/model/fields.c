@@ -37,7 +37,7 @@ static const struct word acts[] = {
 	{"silu", LOOM_ACT_SILU}, {"swish", LOOM_ACT_SILU}, {"gelu", LOOM_ACT_GELU_ERF}, {"gelu_python", LOOM_ACT_GELU_ERF},
 	{"gelu_new", LOOM_ACT_GELU_TANH}, {"gelu_fast", LOOM_ACT_GELU_TANH}, {"gelu_pytorch_tanh", LOOM_ACT_GELU_TANH},
 	{"gelu_python_tanh", LOOM_ACT_GELU_TANH}, {"gelu_accurate", LOOM_ACT_GELU_TANH}, {"relu", LOOM_ACT_RELU},
-	{"relu2", LOOM_ACT_RELU2}, {"quick_gelu", LOOM_ACT_QUICK_GELU}, {"tanh", LOOM_ACT_TANH}, {NULL, 0}};
+	{"relu2", LOOM_ACT_RELU2}, {"quick_gelu", LOOM_ACT_QUICK_GELU}, {"tanh", LOOM_ACT_TANH}, {"xielu", LOOM_ACT_XIELU}, {NULL, 0}};
 static const struct word *const words[] = {[LOOM_FIELD_NORM] = norms, [LOOM_FIELD_ACT] = acts, [LOOM_FIELD_POS] = positions,
 	[LOOM_FIELD_QK_NORM] = qk_norms, [LOOM_FIELD_QKV] = layouts};
 

@@ -34,7 +34,7 @@ struct loom_config;
 	X(LOGIT_SOFTCAP, logit_softcap, NUM, 1e-6, 1e9) X(ALIBI_MAX, alibi_max, NUM, 1e-6, 1e6) \
 	X(ROPE_THETA, rope_theta, NUM, 0, 1e12) X(ROPE_LOCAL_THETA, rope_local_theta, NUM, 0, 1e12) \
 	X(ROTARY_PART, rotary_part, NUM, 0, 1) X(ROTARY_DIM, rotary_dim, INT, 1, LOOM_MAX_EMBD) \
-	X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0)
+	X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0) X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0)
 
 enum loom_field {
 #define X(id, member, type, least, most) LOOM_F_##id,

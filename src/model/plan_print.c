@@ -13,7 +13,7 @@ static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip",
 	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
-	"sigmoid", "linear"};
+	"sigmoid", "linear", "xielu"};
 static const char *const index_names[] = {"token", "position", "type 0"};
 static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
 
@@ -45,6 +45,9 @@ static void put_weight(const struct loom_plan *p, int32_t w, const char *label, 
 	x = &p->weights[w];
 	if (x->kind == LOOM_WEIGHT_VECTOR) {
 		(void)loom_buf_printf(out, "  %s %s[%lld]", label, x->name, (long long)x->n_row);
+		if (x->add != 0) {
+			(void)loom_buf_printf(out, " + %g", (double)x->add);
+		}
 	} else {
 		(void)loom_buf_printf(out, "  %s %s[%lld,%lld] %s", label, x->name, (long long)x->n_row, (long long)x->n_col,
 			loom_dtype_name(x->dtype));

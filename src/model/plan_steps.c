@@ -106,6 +106,16 @@ static void attention_fields(struct loom_builder *b, struct loom_op *op)
 	op->window = c->layers[b->layer].window;
 }
 
+/* The activation's own numbers: a tensor each. */
+static int32_t xielu_numbers(struct loom_builder *b)
+{
+	const struct loom_bind what = {"mlp.act", b->layer, LOOM_WEIGHT_VECTOR, "", 1, 0};
+	const struct loom_bind_part parts[] = {{.role = LOOM_ROLE_ALPHA_P, .n_row = 1}, {.role = LOOM_ROLE_ALPHA_N, .n_row = 1},
+		{.role = LOOM_ROLE_ACT_BETA, .n_row = 1}, {.role = LOOM_ROLE_ACT_EPS, .n_row = 1}};
+
+	return loom_bind(&b->bind, &what, parts, 4);
+}
+
 static void feed_forward(struct loom_builder *b, struct loom_view in)
 {
 	const struct loom_config *c = b->cfg;
@@ -119,6 +129,9 @@ static void feed_forward(struct loom_builder *b, struct loom_view in)
 	op = loom_plan_add(b, c->gated_ffn ? LOOM_OP_GATE : LOOM_OP_ACT);
 	op->act = c->act;
 	op->a = loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->n_ffn);
+	if (c->act == LOOM_ACT_XIELU) {
+		op->w = xielu_numbers(b);
+	}
 	if (c->gated_ffn) {
 		op->b = loom_plan_columns(b, LOOM_SLOT_FFN, c->n_ffn, c->n_ffn);
 	}

@@ -10,6 +10,7 @@
 	X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(ATTN_POST_NORM, "attn_post_norm") \
 	X(MLP_NORM, "mlp_norm") X(GATE, "mlp.gate") X(UP, "mlp.up") X(GATE_UP, "mlp.gate_up") X(DOWN, "mlp.down") \
 	X(MLP_POST_NORM, "mlp_post_norm") X(ALPHA_P, "mlp.alpha_p") X(ALPHA_N, "mlp.alpha_n") \
+	X(ACT_BETA, "mlp.act_beta") X(ACT_EPS, "mlp.act_eps") \
 	X(FINAL_NORM, "final_norm") X(HEAD, "lm_head")
 
 enum loom_role {

@@ -12,7 +12,7 @@ static const struct {
 	enum loom_rope_type type;
 } types[] = {
 	{"default", LOOM_ROPE_DEFAULT}, {"linear", LOOM_ROPE_LINEAR}, {"dynamic", LOOM_ROPE_DYNAMIC}, {"yarn", LOOM_ROPE_YARN},
-	{"longrope", LOOM_ROPE_LONGROPE}, {"llama3", LOOM_ROPE_LLAMA3},
+	{"longrope", LOOM_ROPE_LONGROPE}, {"su", LOOM_ROPE_LONGROPE}, {"llama3", LOOM_ROPE_LLAMA3},
 };
 
 static enum loom_status parse_type(const char *name, const char *where, enum loom_rope_type *out, struct loom_err *err)
@@ -111,6 +111,20 @@ static enum loom_status rotated(const struct loom_config *cfg, double part, cons
 	return LOOM_OK;
 }
 
+/* A dynamic rope with "alpha" (Hunyuan) is a default one of a larger theta. */
+static enum loom_status stretch(struct loom_rope_spec *s, const json_t *obj, const char *where, struct loom_err *err)
+{
+	const struct loom_json_ctx c = {where, LOOM_E_MODEL};
+	double alpha = 0;
+	enum loom_status rc = loom_json_num(&c, obj, "alpha", 0, 1e9, &alpha, err);
+
+	if (rc == LOOM_OK && s->type == LOOM_ROPE_DYNAMIC && alpha > 0 && s->dim > 2) {
+		s->type = LOOM_ROPE_DEFAULT;
+		s->base *= pow(alpha, (double)s->dim / (s->dim - 2));
+	}
+	return rc;
+}
+
 /* One rope from the objects that say how it is scaled (NULL: none does). */
 static enum loom_status make(struct loom_config *cfg, const json_t *const objects[2], double theta, const json_t *root, const char *where,
 	struct loom_err *err)
@@ -136,7 +150,8 @@ static enum loom_status make(struct loom_config *cfg, const json_t *const object
 			return loom_err_set(err, LOOM_E_MODEL, "%s: %s: expected an object or null", where, names[i]);
 		}
 		if ((rc = loom_json_num(&c, objects[i], "partial_rotary_factor", 0, 1, &part, err)) ||
-			(rc = rotated(cfg, part, where, &s.dim, err)) || (rc = scaling(&s, objects[i], where, &cfg->arena, err))) {
+			(rc = rotated(cfg, part, where, &s.dim, err)) || (rc = scaling(&s, objects[i], where, &cfg->arena, err)) ||
+			(cfg->rope_alpha && (rc = stretch(&s, objects[i], where, err)))) {
 			return rc;
 		}
 	}

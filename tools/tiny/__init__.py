@@ -10,11 +10,13 @@ IDS = dict(bos_token_id=256, eos_token_id=257, pad_token_id=259)
 class Tiny:
     config: Callable  # () -> configuration
     cls: type  # of transformers
-    dtype: str = "float32"  # as saved; what is expected is computed in float32
+    dtype: str = "bfloat16"  # as saved; what is expected is computed in float32
     shards: bool = False
     edit: Callable = None  # (config.json as a dict) -> dict: as other versions write it
     weights: Callable = None  # (state dict) -> state dict: names and layouts as other versions write them
-    lengths: tuple = (1, 9, 33, 90)  # of the prompts
+    lengths: tuple = (2, 70)  # of the prompts: the tree has room for little, and 70 crosses a page of keys
+    attn: str = "eager"
+    last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width
     tune: Callable = None  # (model): after its weights have been drawn
 
 

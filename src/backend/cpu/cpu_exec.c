@@ -112,7 +112,11 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		rotate_row(s, op, row);
 		break;
 	case LOOM_OP_ACT:
-		s->rows->act(op->act, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		if (op->act == LOOM_ACT_XIELU) {
+			s->rows->xielu(s->model->weights[op->w].vector, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		} else {
+			s->rows->act(op->act, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		}
 		break;
 	case LOOM_OP_GATE:
 		gate_row(s, op, row);

@@ -26,6 +26,7 @@ struct loom_rows {
 	/* y += s * x, products rounded before the sum. */
 	void (*add_scaled)(float s, const float *x, float *y, size_t n);
 	void (*clip)(float most, const float *x, float *y, size_t n);                               /* y = x clamped to [-most, most] */
+	void (*xielu)(const float *w, const float *x, float *y, size_t n);                          /* w [4]: LOOM_OP_ACT */
 	/* One head in place: pairs (i, i + n_freq), or (2i, 2i+1) when interleaved, turned by the angle whose cos and sin
 	 * [n_freq] are given; products rounded before the sum, as transformers does. */
 	void (*rotate)(float *x, const float *cos, const float *sin, size_t n_freq, bool interleaved);

@@ -125,7 +125,7 @@ VEC_INLINE void act_loop(enum loom_act_kind kind, const float *a, const float *b
 	case LOOM_ACT_TANH: act_loop(LOOM_ACT_TANH, a, b, y, n); break; \
 	case LOOM_ACT_SIGMOID: act_loop(LOOM_ACT_SIGMOID, a, b, y, n); break; \
 	case LOOM_ACT_NONE: act_loop(LOOM_ACT_NONE, a, b, y, n); break; \
-	case LOOM_N_ACT: break; \
+	case LOOM_ACT_XIELU: case LOOM_N_ACT: break; \
 	}
 
 static void act(enum loom_act_kind kind, const float *x, float *y, size_t n)
@@ -195,6 +195,19 @@ static void add_scaled(float s, const float *x, float *y, size_t n)
 		store_part(y + i, vec_add(load_part(y + i, n - i), vec_mul(vec_set1(s), load_part(x + i, n - i))), n - i);
 }
 
+/* x > 0: ap x^2 + beta x; else an (expm1(min(x, eps)) - x) + beta x. exp(t) - 1 = tanh(t / 2) (exp(t) + 1) keeps its bits near 0. */
+static void xielu(const float *w, const float *x, float *y, size_t n)
+{
+	vec16 ap = vec_set1(log1pf(expf(w[0]))), an = vec_set1(w[2] + log1pf(expf(w[1]))), beta = vec_set1(w[2]), eps = vec_set1(w[3]);
+	for (size_t i = 0; i < n; i += 16) {
+		vec16 v = load_part(x + i, n - i), line = vec_mul(beta, v), t = vec_min(eps, v);
+		vec16 up = vec_add(vec_mul(vec_mul(ap, v), v), line);
+		vec16 e = vec_mul(vec_tanh(vec_mul(vec_set1(0.5f), t)), vec_add(vec_exp(t), vec_set1(1.0f)));
+		vec16 down = vec_add(vec_mul(vec_sub(e, v), an), line);
+		store_part(y + i, vec_select(vec_less(vec_zero(), v), up, down), n - i);
+	}
+}
+
 static void clip(float most, const float *x, float *y, size_t n)
 {
 	vec16 hi = vec_set1(most), lo = vec_set1(-most);
@@ -251,6 +264,7 @@ const struct loom_rows LOOM_ROWS = {
 	.clamped_glu = clamped_glu,
 	.add_scaled = add_scaled,
 	.clip = clip,
+	.xielu = xielu,
 	.rotate = rotate,
 	.exp = row_exp,
 	.erf = row_erf,

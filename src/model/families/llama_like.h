@@ -5,13 +5,21 @@
 #include "family.h"
 
 #define END_KEYS {LOOM_N_FIELD, NULL, NULL, NULL, NULL}
-#define END_LAYERS {0, LOOM_TEST_END, false, NULL, NULL, NULL}
+#define END_LAYERS {0, LOOM_TEST_END, false, NULL, NULL, NULL, NULL}
 #define END_RULES {NULL, NULL}
 #define END_BLOCKS {0, NULL}
 /* A feature that every model of the family has. */
 #define ALWAYS(field, value) {LOOM_F_##field, NULL, value, NULL, NULL}
 #define KEY(field, keys, value) {LOOM_F_##field, keys, value, NULL, NULL}
 #define MAPPED(field, keys, value, map) {LOOM_F_##field, keys, value, map, NULL}
+
+/* Rules: bits where the test holds, and where it does not. */
+#define RULE(bits, test, key, word, value) {bits, LOOM_TEST_##test, false, key, word, value, NULL}
+#define RULE_NOT(bits, test, key, word, value) {bits, LOOM_TEST_##test, true, key, word, value, NULL}
+/* Layers of layer_types called "sliding_attention"; without that list all but every n-th. */
+#define SLIDING(bits, keys, n) \
+	RULE(bits, WORD, "layer_types", "sliding_attention", NULL), RULE_NOT(bits, EVERY, keys, NULL, n)
+#define LAYER_TYPES {"layer_types", "full_attention|sliding_attention"}
 
 /* Sizes in the names of most; the caller adds n_head_kv, n_ctx and what is particular. */
 #define USUAL_SIZES \

@@ -7,9 +7,9 @@ static const struct loom_key keys[] = {
 	KEY(TIED, "tie_word_embeddings", "false"), ALWAYS(ATTN_BIAS, "true"),
 	KEY(WINDOW, "sliding_window", "4096"), KEY(USE_WINDOW, "use_sliding_window", "false"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	{LOOM_LAYER_WINDOW, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL},
-	{LOOM_LAYER_WINDOW, LOOM_TEST_FROM, false, "max_window_layers", NULL, "28"}, END_LAYERS};
-static const struct loom_key_rule rules[] = {{"layer_types", "full_attention|sliding_attention"}, END_RULES};
+	RULE(LOOM_LAYER_WINDOW, WORD, "layer_types", "sliding_attention", NULL),
+	RULE(LOOM_LAYER_WINDOW, FROM, "max_window_layers", NULL, "28"), END_LAYERS};
+static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_qwen2 = {
