@@ -10,7 +10,9 @@ static const size_t lengths[] = {1, 2, 7, 15, 16, 17, 31, 33, 40, 48, 63, 64, 65
 #define N_LENGTH (sizeof(lengths) / sizeof(lengths[0]))
 #define MOST 1001
 
-enum what { LAYER_NORM, RMS_NORM, ACT, GATE, ADD, SCALE, SOFTCAP, SOFTMAX, EXP, ERF, N_WHAT };
+enum what { LAYER_NORM, RMS_NORM, ACT, GATE, ADD, SCALE, SOFTCAP, SOFTMAX, CLIP, XIELU, EXP, ERF, N_WHAT };
+
+static const float xielu_numbers[] = {0.2f, -0.9f, 0.5f, -1e-6f};
 
 static void apply(const struct loom_rows *r, enum what w, int act, const float *a, const float *b, const float *c, float *y, size_t n)
 {
@@ -39,6 +41,12 @@ static void apply(const struct loom_rows *r, enum what w, int act, const float *
 	case SOFTMAX:
 		r->softmax(a, y, n);
 		break;
+	case CLIP:
+		r->clip(0.4f, a, y, n);
+		break;
+	case XIELU:
+		r->xielu(xielu_numbers, a, y, n);
+		break;
 	case EXP:
 		r->exp(a, y, n);
 		break;
@@ -62,6 +70,9 @@ static void isas_agree(void **state)
 		check_fill(c, n, l + 200);
 		for (int w = 0; w < N_WHAT; w++) {
 			for (int act = 0; act < (w == ACT || w == GATE ? (int)LOOM_N_ACT : 2); act++) {
+				if (act == LOOM_ACT_XIELU) { /* has a function of its own */
+					continue;
+				}
 				apply(&loom_rows_ref, (enum what)w, act, a, b, c, want, n);
 				for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
 					float *y = check_guarded(n);
@@ -175,10 +186,32 @@ static void functions_are_accurate(void **state)
 	assert_true(isnan(y[0]));
 }
 
+static double softplus(double x)
+{
+	return log1p(exp(x));
+}
+
+static void xielu_and_clip_are_what_they_say(void **state)
+{
+	const float *w = xielu_numbers;
+
+	(void)state;
+	for (int i = 0; i <= 4000; i++) {
+		float x = -10.0f + 20.0f * (float)i / 4000.0f, y;
+		double t = fmin((double)x, (double)w[3]), beta = (double)w[2];
+		double want = x > 0 ? softplus((double)w[0]) * x * x + beta * x
+				    : (expm1(t) - (double)x) * (beta + softplus((double)w[1])) + beta * x;
+		loom_rows_ref.xielu(w, &x, &y, 1);
+		assert_true(fabs((double)y - want) <= 1e-6 * fmax(1e-3, fabs(want)));
+		loom_rows_ref.clip(0.4f, &x, &y, 1);
+		assert_true(y == fminf(fmaxf(x, -0.4f), 0.4f));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(isas_agree), cmocka_unit_test(rotation_agrees_and_turns),
-		cmocka_unit_test(expert_rows_agree),
+		cmocka_unit_test(expert_rows_agree), cmocka_unit_test(xielu_and_clip_are_what_they_say),
 		cmocka_unit_test(functions_are_accurate)};
 
 	return cmocka_run_group_tests_name("rows", tests, NULL, NULL);

@@ -4,7 +4,7 @@ import transformers as tf
 from . import V, Tiny, old_style
 
 LENGTHS, SHORT = (1, 9, 33, 140), (2, 20, 100)
-FIRST = {"llama-gqa", "llama-mha-tied", "qwen2", "gpt2", "bert"}
+FIRST = {"llama-gqa", "llama-mha-tied", "llama-base", "mistral", "qwen2", "qwen3", "gpt2", "bert"}
 LLAMA = dict(vocab_size=V, hidden_size=42, intermediate_size=54, num_hidden_layers=3, num_attention_heads=6,
              num_key_value_heads=2, head_dim=10, max_position_embeddings=256, rms_norm_eps=1e-6,
              bos_token_id=256, eos_token_id=257, pad_token_id=None)
