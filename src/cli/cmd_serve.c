@@ -171,6 +171,8 @@ static struct loom_server_opts server_options(struct loom_settings *s)
 	o.stream_buffer_bytes = (size_t)s->server.stream_buffer_bytes;
 	o.default_layers = s->hidden_states.default_layers.v;
 	o.n_default_layer = s->hidden_states.default_layers.n;
+	o.default_all_layers = s->hidden_states.default_layers.all;
+	o.default_dtype = loom_dtype_from_torch(s->hidden_states.precision);
 	return o;
 }
 

@@ -50,6 +50,10 @@ enum loom_status loom_run_open(struct loom_run *run, struct loom_exchange *x, co
 		p->req.hidden_layers = x->opts->default_layers;
 		p->req.n_hidden_layer = x->opts->n_default_layer;
 	}
+	p->req.all_layers = x->opts->default_all_layers;
+	if (x->opts->default_dtype != LOOM_DTYPE_UNKNOWN) {
+		p->dtype = (int)x->opts->default_dtype;
+	}
 	p->max_items = x->opts->max_batch_items > 0 ? (size_t)x->opts->max_batch_items : LOOM_MAX_BATCH_ITEMS;
 	rc = loom_exchange_json(x, &root, err);
 	rc = rc ? rc : loom_parse_request(p, root, body, x->strict, err);

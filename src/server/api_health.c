@@ -61,14 +61,18 @@ enum loom_status loom_api_health(struct loom_exchange *x, struct loom_err *err)
 	loom_json_open(&j, '{');
 	integer(&j, "max_loaded_models", o.max_models);
 	loom_json_key(&j, "default_layers");
-	loom_json_open(&j, '[');
-	for (size_t i = 0; i < x->opts->n_default_layer; i++) {
-		loom_json_put_int(&j, x->opts->default_layers[i]);
+	if (x->opts->default_all_layers) {
+		loom_json_put_str(&j, "all");
+	} else {
+		loom_json_open(&j, '[');
+		for (size_t i = 0; i < x->opts->n_default_layer; i++) {
+			loom_json_put_int(&j, x->opts->default_layers[i]);
+		}
+		if (x->opts->n_default_layer == 0) {
+			loom_json_put_int(&j, -1);
+		}
+		loom_json_close(&j, ']');
 	}
-	if (x->opts->n_default_layer == 0) {
-		loom_json_put_int(&j, -1);
-	}
-	loom_json_close(&j, ']');
 	loom_json_close(&j, '}');
 	loom_json_key(&j, "cpu_info");
 	loom_json_open(&j, '{');

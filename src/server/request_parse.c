@@ -203,6 +203,7 @@ static enum loom_status parse_layers(void *target, const char *name, const json_
 		}
 		layers[i] = json_integer_value(e);
 	}
+	q->all_layers = false;
 	q->hidden_layers = layers;
 	q->n_hidden_layer = n;
 	return LOOM_OK;

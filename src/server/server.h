@@ -37,6 +37,8 @@ struct loom_server_opts {
 	size_t stream_buffer_bytes; /* events that a stream's reader may be behind before its work is stopped (4 MiB) */
 	const int64_t *default_layers; /* [n_default_layer] hidden_state_layers when absent; NULL: the last */
 	size_t n_default_layer;
+	bool default_all_layers;   /* "all" when absent */
+	enum loom_dtype default_dtype; /* hidden_state_dtype when absent; UNKNOWN: float32 */
 };
 void loom_server_opts_default(struct loom_server_opts *o);
 /* Listens and answers until loom_server_stop. The engine stays the caller's and must outlive the server. */

@@ -163,6 +163,23 @@ def test_the_configuration_decides_what_requests_leave_open(serve, tiny):
     assert c.post("/models/load", json=dict(model=m, dtype="float32")).json()["dtype"] == "float32"  # a request wins
 
 
+def test_requests_have_the_defaults_of_the_configuration(serve, tiny):
+    c = serve(config="hidden_states: {default_layers: [0, 2], precision: float16}\n")
+    m = dict(model=tiny("llama-gqa"), **PROMPT)
+    r = c.post("/generate", json=dict(m, hidden_state_format="base64")).json()["hidden_states"]
+    assert set(r) == {"0", "2"} and r["0"]["dtype"] == "float16"
+    assert c.post("/generate", json=dict(m, hidden_state_format="base64", hidden_state_dtype="float32")).json()["hidden_states"]["0"]["dtype"] == "float32"
+    assert c.get("/health").json()["config"]["default_layers"] == [0, 2]
+
+
+def test_all_layers_may_be_the_default(serve, tiny):
+    c = serve(config="hidden_states: {default_layers: all}\n")
+    m = dict(model=tiny("llama-gqa"), **PROMPT)
+    assert len(c.post("/generate", json=m).json()["hidden_states"]) == 4
+    assert set(c.post("/generate", json=dict(m, hidden_state_layers=[-1])).json()["hidden_states"]) == {"-1"}
+    assert c.get("/health").json()["config"]["default_layers"] == "all"
+
+
 def test_devices(new_server, tiny, tmp_path):
     if os.path.exists("/dev/nvidia0"):
         pytest.skip("a GPU is here")
