@@ -119,13 +119,14 @@ class Soak:
             s.sendall((head + body)[:rng.randrange(1, len(head) + len(body) + 1)])
             time.sleep(rng.random() * 0.02)
 
-    def client(self, seed, requests, stop_after=None):
+    def client(self, seed, requests, stop_after=None, pause=0.0):
         rng = random.Random(seed)
         done = 0
         with httpx.Client(base_url=self.url, timeout=120) as c:
             while not self.over.is_set() and (stop_after is None or done < stop_after):
                 done += 1
                 dice = rng.random()
+                time.sleep(2 * pause * rng.random())
                 try:
                     if dice < 0.7:
                         i = rng.randrange(len(requests))
@@ -168,6 +169,7 @@ def main():
     a.add_argument("--seconds", type=float, default=300)
     a.add_argument("--requests", type=int, help="this many in a row instead")
     a.add_argument("--clients", type=int, default=8)
+    a.add_argument("--pause", type=float, default=0, help="seconds between a client's requests, in the mean: leaves the machine to others")
     a.add_argument("--url")
     a.add_argument("--pid", type=int)
     a.add_argument("--bin", default=os.environ.get("LOOM_BIN", str(ROOT / "build/loom")))
@@ -181,7 +183,7 @@ def main():
             s.one_good(c, i, route, body)
     samples, began = [], time.time()
     n = 1 if a.requests else a.clients
-    threads = [threading.Thread(target=s.client, args=(i, requests, a.requests)) for i in range(n)]
+    threads = [threading.Thread(target=s.client, args=(i, requests, a.requests, a.pause)) for i in range(n)]
     for t in threads:
         t.start()
     while any(t.is_alive() for t in threads):
