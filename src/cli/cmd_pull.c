@@ -1,11 +1,13 @@
 /* cmd_pull.c: loom pull: a model from the hub into the cache, with a bar on a terminal and lines elsewhere; the path on stdout. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "clock.h"
 #include "hub.h"
+#include "str.h"
 
 #define MAX_FILES 32
 
@@ -60,8 +62,10 @@ bool loom_pull_show(void *ctx, const struct loom_hub_progress *p)
 
 void loom_pull_view_init(struct loom_pull_view *v)
 {
+	const char *off = getenv("HF_HUB_DISABLE_PROGRESS_BARS");
+
 	memset(v, 0, sizeof(*v));
-	v->terminal = isatty(STDERR_FILENO);
+	v->terminal = isatty(STDERR_FILENO) && !(off && off[0] && !loom_str_eq(off, "0"));
 }
 
 void loom_pull_view_end(struct loom_pull_view *v)

@@ -60,14 +60,15 @@ static bool beside(const char *path, const char *suffix, char *out, size_t cap)
 	return n > 0 && (size_t)n < cap;
 }
 
-/* A small file, whole or not at all. */
-static enum loom_status write_text(const char *path, const char *text, const char *what, struct loom_err *err)
+/* A small file, whole or not at all. Until it is whole it lies in the repo's own folder, under no name that means anything: a process that
+ * is killed leaves nothing among the refs. */
+static enum loom_status write_text(const struct loom_hub_repo *r, const char *path, const char *text, const char *what, struct loom_err *err)
 {
-	char tmp[PATH_MAX];
+	char tmp[PATH_MAX], name[PATH_MAX];
 	size_t n = strlen(text);
 	int fd;
 
-	if (!beside(path, "tmp", tmp, sizeof(tmp))) {
+	if (!loom_path_join(name, sizeof(name), r->dir, ".new") || !beside(name, "tmp", tmp, sizeof(tmp))) {
 		return too_long(err);
 	}
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -112,7 +113,7 @@ enum loom_status loom_hub_repo_make(const struct loom_hub_repo *r, struct loom_e
 	rc = make_parents(path, err);
 	if (rc == LOOM_OK && loom_path_join(path, sizeof(path), r->root, "CACHEDIR.TAG") && !loom_path_is_file(path)) {
 		struct loom_err ignored; /* backup programs lose a hint, no more */
-		(void)!write_text(path, tag, "CACHEDIR.TAG", &ignored);
+		(void)!write_text(r, path, tag, "CACHEDIR.TAG", &ignored);
 	}
 	return rc;
 }
@@ -236,7 +237,7 @@ enum loom_status loom_hub_repo_ref(const struct loom_hub_repo *r, const char *re
 		return LOOM_OK;
 	}
 	rc = make_parents(path, err);
-	return rc ? rc : write_text(path, commit, "the ref", err);
+	return rc ? rc : write_text(r, path, commit, "the ref", err);
 }
 
 void loom_hub_repo_note_absent(const struct loom_hub_repo *r, const char *commit, const char *name)
@@ -245,7 +246,7 @@ void loom_hub_repo_note_absent(const struct loom_hub_repo *r, const char *commit
 	struct loom_err ignored;
 	int fd;
 
-	if (!inside(r, ".no_exist", commit, name, path, sizeof(path)) || make_parents(path, &ignored)) {
+	if (loom_hub_repo_known_absent(r, commit, name) || !inside(r, ".no_exist", commit, name, path, sizeof(path)) || make_parents(path, &ignored)) {
 		return;
 	}
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);

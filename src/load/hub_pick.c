@@ -94,6 +94,17 @@ static enum loom_status load(const struct loom_hub_list *l, const struct loom_hu
 	return loom_json_load(path, name, LOOM_MAX_CONFIG_BYTES * 4, out, err);
 }
 
+/* A file that a module may have and this one has not: noted, so that nobody asks for it again. */
+static void note_absent(const struct loom_hub_list *l, const struct loom_hub_repo *r, const char *dir, const char *name)
+{
+	char path[1100];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (!loom_hub_list_find(l, path)) {
+		loom_hub_repo_note_absent(r, l->commit, path);
+	}
+}
+
 enum loom_status loom_hub_pick_modules(struct loom_hub_list *l, const struct loom_hub_repo *r, bool weights, struct loom_hub_set *s,
 	struct loom_err *err)
 {
@@ -110,6 +121,8 @@ enum loom_status loom_hub_pick_modules(struct loom_hub_list *l, const struct loo
 			rc = loom_err_set(err, LOOM_E_MODEL, "modules.json: [%zu].path: expected a folder inside the repo", i);
 			break;
 		}
+		note_absent(l, r, dir, "config.json");
+		note_absent(l, r, dir, SINGLE);
 		rc = add_small(l, dir, s, err);
 		if (rc == LOOM_OK && weights) {
 			rc = add_named(l, dir, SINGLE, s, err);

@@ -197,7 +197,7 @@ static enum loom_status bring_model(struct loom_hub_job *j, struct loom_source *
 	}
 	loom_hub_set_release(&s);
 	for (const char *const *n = loom_hub_small_names; rc == LOOM_OK && *n; n++) {
-		if (!loom_hub_list_find(&j->list, *n) && !loom_hub_repo_known_absent(&j->repo, j->list.commit, *n)) {
+		if (!loom_hub_list_find(&j->list, *n)) {
 			loom_hub_repo_note_absent(&j->repo, j->list.commit, *n);
 		}
 	}

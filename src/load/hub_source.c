@@ -68,6 +68,15 @@ static bool shards_are_here(const struct cached *c)
 	return all;
 }
 
+/* A file of a module's folder: there, or known not to be. */
+static bool module_file(const struct cached *c, const char *dir, const char *name)
+{
+	char path[1200];
+
+	(void)snprintf(path, sizeof(path), "%.1000s/%s", dir, name);
+	return known(c, path);
+}
+
 static bool modules_are_here(const struct cached *c)
 {
 	json_t *root = load(c->dir, "modules.json");
@@ -76,11 +85,8 @@ static bool modules_are_here(const struct cached *c)
 	for (size_t i = 0; i < json_array_size(root); i++) {
 		const json_t *m = json_array_get(root, i);
 		const char *dir = json_string_value(json_object_get(m, "path")), *type = json_string_value(json_object_get(m, "type"));
-		char name[1200];
-		if (dir && dir[0] && strlen(dir) < 1000 && !(type && loom_str_ends(type, ".Normalize"))) {
-			(void)snprintf(name, sizeof(name), "%s/config.json", dir);
-			all = all && known(c, name) && (!has(c, name) || !(type && loom_str_ends(type, ".Dense")) ||
-				(snprintf(name, sizeof(name), "%s/model.safetensors", dir) > 0 && has(c, name)));
+		if (dir && dir[0] && !(type && loom_str_ends(type, ".Normalize"))) {
+			all = all && module_file(c, dir, "config.json") && (!(type && loom_str_ends(type, ".Dense")) || module_file(c, dir, "model.safetensors"));
 		}
 	}
 	json_decref(root);

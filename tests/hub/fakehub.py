@@ -258,9 +258,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(arg)
             self.cut()
         elif hub.chunk:
-            for i in range(0, len(part), hub.chunk):
-                self.wfile.write(part[i:i + hub.chunk])
-                time.sleep(hub.pause)
+            with hub.lock:
+                hub.active += 1
+                hub.peak = max(hub.peak, hub.active)
+            try:
+                for i in range(0, len(part), hub.chunk):
+                    self.wfile.write(part[i:i + hub.chunk])
+                    time.sleep(hub.pause)
+            finally:
+                with hub.lock:
+                    hub.active -= 1
         else:
             self.wfile.write(part)
 
@@ -273,6 +280,7 @@ class Hub:
         self.token = "hf_test"
         self.faults, self.sticky, self.log = {}, set(), []
         self.chunk, self.pause = 0, 0
+        self.active, self.peak = 0, 0  # bodies under way, and the most there were at once
         self.servers = []
         self.url = self.start("hub", "127.0.0.1", certificate)
         self.store_url = self.start("store", "127.0.0.2", certificate)
@@ -296,7 +304,7 @@ class Hub:
         with self.lock:
             self.repos, self.private, self.gated = {}, set(), set()
             self.extra_names, self.faults, self.sticky, self.log = [], {}, set(), []
-            self.chunk, self.pause = 0, 0
+            self.chunk, self.pause, self.peak = 0, 0, 0
 
     def requests(self, server=None, method=None):
         with self.lock:

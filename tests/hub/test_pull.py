@@ -1,6 +1,7 @@
 """loom pull and first use against a hub that behaves: what is fetched, where it goes, who learns of the token."""
 import json
 import os
+import subprocess
 import threading
 
 import httpx
@@ -91,9 +92,12 @@ def sharded():
 def test_shards(hub, loom, cache):
     files = sharded()
     hub.add("org/shards", files, lfs=[n for n in files if n.endswith(".safetensors")])
+    hub.chunk, hub.pause = 1 << 14, 0.02
     r = loom("embed", "org/shards", "-", "--pooling", "mean")
     assert r.returncode == 0, r.stderr
     assert set(names(hub)) == {"config.json", "tokenizer.json", "model.safetensors.index.json", *(n for n in files if n.startswith("model-"))}
+    assert hub.peak >= 2  # side by side
+    hub.chunk = 0
     check_cache(cache)
     # one shard lost: the next use fetches that one again
     shard = snapshot(cache, "org/shards") / "model-00002-of-00002.safetensors"
@@ -118,8 +122,21 @@ def test_sentence_transformers(hub, loom, cache):
     r = loom("embed", "org/st", "-")
     assert r.returncode == 0, r.stderr
     assert "1_Pooling/config.json" in names(hub) and "data_config.json" not in names(hub)
+    hub.log.clear()
+    assert loom("embed", "org/st", "-").returncode == 0 and hub.log == []
     assert os.readlink(snapshot(cache, "org/st") / "1_Pooling/config.json").startswith("../../../blobs/")
     check_cache(cache)
+
+
+def test_what_a_module_lacks_is_asked_for_once(hub, loom, cache):
+    files = {**model_files("bert"), "2_Dense/pytorch_model.bin": b"x", "2_Dense/config.json": b"{}",
+             "modules.json": b'[{"path": "", "type": "a.Transformer"}, {"path": "1_P", "type": "a.Pooling"}, {"path": "2_Dense", "type": "a.Dense"}]'}
+    hub.add("org/dense", files, lfs=["model.safetensors"])
+    assert loom("pull", "org/dense").returncode == 0
+    assert "2_Dense/pytorch_model.bin" not in names(hub) and "2_Dense/config.json" in names(hub)
+    hub.log.clear()
+    loom("embed", "org/dense", "-")
+    assert hub.log == []
 
 
 def test_gguf(hub, loom, cache):
@@ -200,6 +217,41 @@ def test_offline(hub, loom, cache):
     assert r.returncode == 1 and "is not complete in the Hugging Face cache" in r.stderr
 
 
+def test_offline_opens_no_connection(hub, loom, tmp_path):
+    """Proven below the library: connect() and getaddrinfo() that leave a mark."""
+    (tmp_path / "f.c").write_text('''#include <fcntl.h>
+#include <stdlib.h>
+static int mark(void) { return open(getenv("MARK"), O_CREAT | O_WRONLY, 0600); }
+int connect(int fd, const void *a, unsigned n) { (void)fd; (void)a; (void)n; mark(); return -1; }
+int getaddrinfo(const char *a, const char *b, const void *c, void *d) { (void)a; (void)b; (void)c; (void)d; mark(); return -2; }
+''')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "f.so", tmp_path / "f.c"], check=True)
+    more = dict(LD_PRELOAD=str(tmp_path / "f.so"), MARK=str(tmp_path / "mark"), ASAN_OPTIONS="verify_asan_link_order=0")
+    for command in (["pull", "org/llama"], ["probe", "org/llama"], ["embed", "org/llama", "-"]):
+        assert loom(*command, HF_HUB_OFFLINE="1", **more).returncode == 1
+        assert not (tmp_path / "mark").exists()
+    assert loom("pull", "org/llama", **more).returncode == 1
+    assert (tmp_path / "mark").exists()  # so the mark works
+
+
+def test_a_bar_on_a_terminal(hub, loom_bin, env):
+    hub.add("org/llama", model_files("llama-base"), lfs=["model.safetensors"])
+    hub.chunk, hub.pause = 1 << 15, 0.05
+    env = {k: v for k, v in env.items() if k != "HF_HUB_DISABLE_PROGRESS_BARS"}
+    main, side = os.openpty()
+    p = subprocess.Popen([loom_bin, "pull", "org/llama"], env=env, stdout=subprocess.DEVNULL, stderr=side)
+    os.close(side)
+    shown = b""
+    try:
+        while part := os.read(main, 4096):
+            shown += part
+    except OSError:
+        pass  # the other end is closed
+    os.close(main)
+    assert p.wait(30) == 0
+    assert shown.count(b"\r[") > 3 and b"3 of 3 files" in shown and shown.endswith(b"\r\n") and b"fetched" not in shown, shown
+
+
 def test_no_room_on_the_disk(hub, loom, cache):
     hub.add("org/llama", model_files("llama-base"), lfs=["model.safetensors"])
     r = loom("pull", "org/llama", LOOM_DISK_FREE_BYTES="67200000")
@@ -265,3 +317,14 @@ def test_the_server_says_what_is_wrong(hub, serve):
     hub.faults.clear()
     r = s.client.post("/models/load", json={"model": "org/llama"})
     assert r.status_code == 200, r.text
+
+
+def test_probe_over_http_asks_for_small_files_only(hub, serve):
+    hub.add("org/llama", {**model_files("llama-base"), "generation_config.json": b"{}"}, lfs=["model.safetensors"])
+    s = serve()
+    for path in ("org%2Fllama", "org--llama", "org/llama"):
+        r = s.client.get("/loaders/probe/" + path)
+        assert r.status_code == 200 and r.json()["selected_loader"] == "transformers", r.text
+        assert "not here yet" in r.json()["reasons"]["transformers"]
+    assert names(hub) == ["config.json", "generation_config.json", "tokenizer.json"]
+    assert s.client.get("/loaders/probe/org--none").status_code == 404

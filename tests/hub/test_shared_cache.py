@@ -74,6 +74,11 @@ print([r.repo_id for r in info.repos])
 """).split("\n")
     path = r.stdout.strip()
     assert out == [path, path + "/model.safetensors", path + "/config.json", "['org/llama']"]
+    python(env, """
+import huggingface_hub as h
+v = h.HfApi().verify_repo_checksums("org/llama")
+assert v.checked_count == 3 and not v.mismatches and not v.extra_paths and not v.missing_paths, v
+""")
     hub.log.clear()
     python(env, FETCH_EACH, "org/llama", "config.json", "model.safetensors")
     assert not hub.requests(method="GET")  # asked for the etags, found the blobs
