@@ -53,6 +53,7 @@ test)
 	else
 		missing="$missing libcmocka-dev"
 	fi
+	need_tool openssl openssl # a certificate for the hub's tests
 	need_tool python3 python3
 	python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 	;;

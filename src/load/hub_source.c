@@ -135,6 +135,13 @@ static bool hub_is_away(const struct loom_err *err)
 		strcmp(err->code, "hub_rate_limited") == 0 || strcmp(err->code, "hub_tls") == 0 || strcmp(err->code, "not_cached_offline") == 0;
 }
 
+/* Is it no reason to refuse what is here? The hub is away, does not have it any more or not for us, or the cache cannot be written. */
+static bool must_do(const struct loom_err *err)
+{
+	return hub_is_away(err) || err->status == LOOM_E_NOT_FOUND || err->status == LOOM_E_FORBIDDEN || err->status == LOOM_E_IO ||
+		err->status == LOOM_E_DISK_FULL;
+}
+
 static bool was_away(void)
 {
 	unsigned long long since = atomic_load(&unreachable_since);
@@ -142,7 +149,7 @@ static bool was_away(void)
 	return since && loom_clock_ns() - since < FORGET_NS;
 }
 
-/* Fetches what is missing; when the hub is away and there is something to run, that must do. */
+/* Fetches what is missing; when that cannot be had and there is something to run, that must do. */
 static enum loom_status complete(const char *id, const struct loom_hub_opts *o, const struct cached *c, bool here, bool runs,
 	struct loom_source *out, struct loom_err *err)
 {
@@ -157,13 +164,13 @@ static enum loom_status complete(const char *id, const struct loom_hub_opts *o, 
 	/* What runs is completed, not replaced by a newer commit: that is for loom pull. */
 	(void)snprintf(pinned, sizeof(pinned), "%s@%s", c->id.repo, c->commit);
 	rc = loom_hub_pull(runs && loom_hub_valid_commit(c->commit) ? pinned : id, NULL, 0, o, &fetched, &why);
-	if (rc && hub_is_away(&why)) {
-		atomic_store(&unreachable_since, strcmp(why.code, "not_cached_offline") == 0 ? 0 : loom_clock_ns());
-		if (runs) {
-			return LOOM_OK;
-		}
-	} else if (rc == LOOM_OK) {
+	if (rc == LOOM_OK) {
 		atomic_store(&unreachable_since, 0);
+	} else if (hub_is_away(&why)) {
+		atomic_store(&unreachable_since, strcmp(why.code, "not_cached_offline") == 0 ? 0 : loom_clock_ns());
+	}
+	if (rc && runs && must_do(&why)) {
+		return LOOM_OK;
 	}
 	if (rc) {
 		*err = why;

@@ -102,6 +102,18 @@ def test_loom_completes_what_python_began(hub, loom, env, cache):
     assert r.returncode == 0, r.stderr
     r = loom("generate", "org/llama", "--prompt", "ab", "--max-tokens", "2", HF_HUB_OFFLINE="1")
     assert r.returncode == 0 and hub.log == []
+    # so it must when the repo is gone, or is no longer for us
+    gone, hub.repos = hub.repos, {}
+    assert loom("generate", "org/llama", "--prompt", "ab", "--max-tokens", "2").returncode == 0
+    hub.repos = gone
+    hub.gated.add("org/llama")
+    assert loom("generate", "org/llama", "--prompt", "ab", "--max-tokens", "2").returncode == 0
+    hub.gated.clear()
+    # but not when what answers is no hub
+    hub.faults["api"] = [("body", b"<html>")]
+    r = loom("generate", "org/llama", "--prompt", "ab", "--max-tokens", "2")
+    assert r.returncode == 1 and "the hub's answer" in r.stderr
+    hub.log.clear()
     r = loom("generate", "org/llama", "--prompt", "ab", "--max-tokens", "2")
     assert r.returncode == 0, r.stderr
     assert [r[2].rsplit("/", 1)[1] for r in hub.requests("hub", "GET") if "resolve" in r[2]] == ["generation_config.json"]
