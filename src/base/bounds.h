@@ -19,6 +19,7 @@
 #define LOOM_MAX_CONTEXT (1 << 24)
 #define LOOM_MAX_TAP 64 /* of a convolution */
 #define LOOM_MAX_STATE 4096 /* of a column */
+#define LOOM_MAX_POSITION_NUMBERS (1ll << 32) /* of a table of positions: rows times width */
 #define LOOM_MAX_EXPERT 4096
 #define LOOM_MAX_USED 256 /* experts of one token */
 

@@ -2,18 +2,25 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "manifest.h"
 #include "mem.h"
 #include "plan.h"
 #include "source.h"
+#include "str.h"
 
-static int find_source(int argc, char **argv, const char *usage, struct loom_source *s, struct loom_loader_order *order, int *status)
+/* family: where the name that --family gives goes; NULL: the command has no such option. */
+static int find_source(int argc, char **argv, const char *usage, const char **family, struct loom_source *s, struct loom_loader_order *order,
+	int *status)
 {
+	bool json = false;
 	struct loom_run_options run = {.config = NULL};
 	struct loom_settings settings;
 	struct loom_engine_opts engine;
 	const char *model = NULL;
 	const struct loom_opt opts[] = {
 		LOOM_FILE_OPTIONS(run),
+		{family ? "--family" : NULL, 0, LOOM_OPT_STRING, family, 0, 0, NULL, "NAME", "instead: a built-in family as a loom.json manifest"},
+		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, NULL, "with --family: a manifest is JSON anyway"},
 		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
 	};
 	size_t n;
@@ -21,6 +28,9 @@ static int find_source(int argc, char **argv, const char *usage, struct loom_sou
 	*status = loom_options(argc, argv, opts, usage, &model, 1, &n);
 	if (*status >= 0) {
 		return 0;
+	}
+	if (family && *family) {
+		return 1;
 	}
 	if (n == 0) {
 		*status = loom_fail_usage("which model? usage: %s", usage);
@@ -38,8 +48,36 @@ static int find_source(int argc, char **argv, const char *usage, struct loom_sou
 	return found;
 }
 
+static int put_out(const struct loom_buf *out)
+{
+	(void)fwrite(out->data, 1, out->len, stdout);
+	return out->failed || ferror(stdout) ? LOOM_EXIT_FAILED : LOOM_EXIT_OK;
+}
+
+static int plan_family(const char *name)
+{
+	const struct loom_family *f = loom_family_named(name);
+	const char *names[256] = {NULL}, *near;
+	struct loom_buf out;
+	int status;
+
+	if (!f) {
+		for (size_t i = 0; loom_families[i] && i < 255; i++) {
+			names[i] = loom_families[i]->name;
+		}
+		near = loom_str_nearest(name, names);
+		return loom_fail_usage("there is no family \"%s\"%s%s%s", name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	}
+	loom_buf_init(&out, 1u << 20);
+	loom_manifest_write(f, &out);
+	status = put_out(&out);
+	loom_buf_release(&out);
+	return status;
+}
+
 int loom_cmd_plan(int argc, char **argv)
 {
+	const char *family = NULL;
 	struct loom_source s;
 	struct loom_loader_order order;
 	struct loom_model *m = NULL;
@@ -47,16 +85,18 @@ int loom_cmd_plan(int argc, char **argv)
 	struct loom_buf out;
 	int status;
 
-	if (!find_source(argc, argv, "loom plan MODEL", &s, &order, &status)) {
+	if (!find_source(argc, argv, "loom plan MODEL", &family, &s, &order, &status)) {
 		return status;
+	}
+	if (family) {
+		return plan_family(family);
 	}
 	if (loom_source_plan(&s, &m, &err)) {
 		return loom_fail(&err);
 	}
 	loom_buf_init(&out, 256u << 20);
 	loom_plan_print(&m->plan, &m->cfg, &out);
-	(void)fwrite(out.data, 1, out.len, stdout);
-	status = out.failed || ferror(stdout) ? LOOM_EXIT_FAILED : LOOM_EXIT_OK;
+	status = put_out(&out);
 	loom_buf_release(&out);
 	loom_model_release(m);
 	loom_free(m);
@@ -71,7 +111,7 @@ int loom_cmd_probe(int argc, char **argv)
 	struct loom_err err = {0};
 	int status;
 
-	if (!find_source(argc, argv, "loom probe MODEL", &s, &order, &status)) {
+	if (!find_source(argc, argv, "loom probe MODEL", NULL, &s, &order, &status)) {
 		return status;
 	}
 	if (loom_source_probe(&s, &order, &p, &err)) {

@@ -14,6 +14,8 @@ struct look {
 	const struct loom_source *s;
 	enum loom_status plan;       /* of the config alone */
 	struct loom_err why;         /* plan failed */
+	enum loom_status custom;     /* of the plan through loom.json, when that is there */
+	struct loom_err custom_why;
 	bool weights, remote_gguf;   /* safetensors are here or on the hub; a GGUF file is on the hub */
 };
 
@@ -92,7 +94,14 @@ static bool probe_custom(const struct look *l, char *out, size_t cap)
 	if (l->s->is_gguf) {
 		return say(out, cap, false, "a GGUF file, not a folder with loom.json");
 	}
-	return say(out, cap, false, has_manifest(l->s) ? "loom.json manifests are not read by this version" : "no loom.json");
+	if (!has_manifest(l->s)) {
+		return say(out, cap, false, "no loom.json");
+	}
+	if (l->custom) {
+		return say(out, cap, false, l->custom_why.message);
+	}
+	return say(out, cap, l->weights, l->weights ? "loom.json states the architecture; safetensors weights"
+		: "no model.safetensors or model.safetensors.index.json");
 }
 
 static bool probe_gguf(const struct look *l, char *out, size_t cap)
@@ -175,6 +184,16 @@ int loom_loader_detect(const struct loom_source *s, const struct loom_loader_ord
 	return !s->is_gguf && ordered(order, LOOM_LOADER_TRANSFORMERS) ? (int)LOOM_LOADER_TRANSFORMERS : -1;
 }
 
+/* What a plan that was made says the model is; the plan is freed. */
+static void name_architecture(struct loom_probe *out, struct loom_model *m)
+{
+	if (m) {
+		(void)loom_str_copy(out->architecture, sizeof(out->architecture), m->cfg.architecture);
+		loom_model_release(m);
+		loom_free(m);
+	}
+}
+
 enum loom_status loom_source_probe(const struct loom_source *s, const struct loom_loader_order *order, struct loom_probe *out, struct loom_err *err)
 {
 	struct look l = {.s = s};
@@ -182,15 +201,15 @@ enum loom_status loom_source_probe(const struct loom_source *s, const struct loo
 
 	memset(out, 0, sizeof(*out));
 	order = loom_loader_order(order);
-	l.plan = loom_source_plan(s, &m, &l.why);
-	if (l.plan == LOOM_E_MEMORY) {
-		*err = l.why;
-		return l.plan;
+	l.plan = loom_source_plan_as(s, false, &m, &l.why);
+	name_architecture(out, m);
+	if (has_manifest(s)) {
+		l.custom = loom_source_plan_as(s, true, &m, &l.custom_why);
+		name_architecture(out, m);
 	}
-	if (m) {
-		(void)loom_str_copy(out->architecture, sizeof(out->architecture), m->cfg.architecture);
-		loom_model_release(m);
-		loom_free(m);
+	if (l.plan == LOOM_E_MEMORY || l.custom == LOOM_E_MEMORY) {
+		*err = l.plan == LOOM_E_MEMORY ? l.why : l.custom_why;
+		return LOOM_E_MEMORY;
 	}
 	l.remote_gguf = !s->is_gguf && is_gguf(s);
 	l.weights = there(s, "model.safetensors") || there(s, "model.safetensors.index.json") || (s->remote_weights[0] && !l.remote_gguf);

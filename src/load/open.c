@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "custom.h"
 #include "family.h"
 #include "file.h"
 #include "gguf.h"
@@ -53,14 +54,14 @@ static void name_own_code(const json_t *root, struct loom_err *err)
 	}
 }
 
-/* config.json, and generation_config.json when it is there. */
-static enum loom_status read_config(struct loom_config *cfg, const char *dir, struct loom_err *err)
+/* config.json (custom: through loom.json), and generation_config.json when it is there. */
+static enum loom_status read_config(struct loom_config *cfg, const char *dir, bool custom, struct loom_err *err)
 {
 	json_t *root = NULL, *gen = NULL;
 	struct loom_err gen_err = {0};
-	enum loom_status rc = load_json(dir, "config.json", &root, err);
+	enum loom_status rc = custom ? loom_custom_config(cfg, dir, err) : load_json(dir, "config.json", &root, err);
 
-	if (rc == LOOM_OK && (rc = loom_config_from_json(cfg, root, "config.json", err)) == LOOM_E_MODEL) {
+	if (!custom && rc == LOOM_OK && (rc = loom_config_from_json(cfg, root, "config.json", err)) == LOOM_E_MODEL) {
 		name_own_code(root, err);
 	}
 	if (rc == LOOM_OK) {
@@ -157,7 +158,7 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 
 	loom_config_init(&cfg);
 	loom_store_init(&store);
-	rc = read_config(&cfg, s->path, err);
+	rc = read_config(&cfg, s->path, o->loader == LOOM_LOADER_CUSTOM, err);
 	rc = rc ? rc : loom_shards_open(&store, s->path, err);
 	rc = rc ? rc : new_model(&o->model, err);
 	rc = rc ? rc : loom_model_build(o->model, &cfg, &store, false, keep, err);
@@ -165,7 +166,8 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	loom_store_release(&store);
 	rc = rc ? rc : loom_tokenizer_open(s->path, &o->tokenizer, err);
 	rc = rc ? rc : tokenizer_limit(s->path, &limit, err);
-	if (rc == LOOM_OK && o->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS) {
+	if (rc == LOOM_OK && (o->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS ||
+		(o->loader == LOOM_LOADER_CUSTOM && loom_loader_marked(LOOM_LOADER_SENTENCE_TRANSFORMERS, s)))) {
 		rc = loom_st_config_load(&o->st, s->path, err);
 	}
 	if (rc) {
@@ -194,8 +196,8 @@ static enum loom_status open_with(const struct loom_source *s, enum loom_loader 
 	if (loader == LOOM_LOADER_SENTENCE_TRANSFORMERS && !loom_loader_marked(loader, s)) {
 		return loom_err_set(err, LOOM_E_MODEL, "loader \"sentence_transformers\" needs modules.json, which model \"%.200s\" lacks", s->id);
 	}
-	if (loader == LOOM_LOADER_CUSTOM) {
-		return loom_err_set(err, LOOM_E_MODEL, "loader \"custom\" needs a loom.json manifest, which this version does not read");
+	if (loader == LOOM_LOADER_CUSTOM && !loom_loader_marked(loader, s)) {
+		return loom_err_set(err, LOOM_E_MODEL, "loader \"custom\" needs a loom.json manifest, which model \"%.200s\" lacks", s->id);
 	}
 	if (!s->is_gguf) {
 		return open_folder(s, keep, out, err);
@@ -236,6 +238,11 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, const
 
 enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err)
 {
+	return loom_source_plan_as(s, loom_loader_marked(LOOM_LOADER_CUSTOM, s), out, err);
+}
+
+enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, struct loom_model **out, struct loom_err *err)
+{
 	struct loom_config cfg;
 	enum loom_status rc;
 
@@ -244,7 +251,7 @@ enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model
 		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, out, NULL, err);
 	} else {
 		loom_config_init(&cfg);
-		rc = read_config(&cfg, s->path, err);
+		rc = read_config(&cfg, s->path, custom, err);
 		rc = rc ? rc : new_model(out, err);
 		rc = rc ? rc : loom_model_plan_only(*out, &cfg, err);
 		loom_config_release(&cfg);

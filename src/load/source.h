@@ -68,6 +68,8 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, const
 	struct loom_opened *out, struct loom_err *err) LOOM_MUST_CHECK;
 /* Only what `loom plan` and `loom tokenize` need. */
 enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err) LOOM_MUST_CHECK;
+/* The same, said to be custom or not (loom_source_plan: as loom.json is there or not). */
+enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, struct loom_model **out, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

@@ -105,6 +105,11 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 		const char *key = key_of(cfg, LOOM_F_N_CTX);
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %.*s is missing", where, (int)loom_word_len(key), key);
 	}
+	if ((cfg->pos == LOOM_POS_LEARNED || cfg->pos == LOOM_POS_SINUSOID) &&
+		(cfg->n_ctx > LOOM_MAX_CONTEXT || cfg->n_ctx * (int64_t)cfg->n_embd > LOOM_MAX_POSITION_NUMBERS)) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: a table of %lld positions of width %d is more than this program holds", where,
+			(long long)cfg->n_ctx, cfg->n_embd);
+	}
 	scales(cfg);
 	return LOOM_OK;
 }

@@ -14,7 +14,7 @@ const struct loom_family loom_family_biogpt = {
 	.architectures = "BioGptForCausalLM|BioGptModel",
 	.prefixes = "biogpt.|",
 	.keys = keys,
-	.ignored = "hidden_dropout_prob|attention_probs_dropout_prob|layer_norm_eps|layerdrop|activation_dropout|is_decoder",
+	.ignored = "num_key_value_heads|hidden_dropout_prob|attention_probs_dropout_prob|layer_norm_eps|layerdrop|activation_dropout|is_decoder",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"embed_tokens", NULL}, [LOOM_ROLE_EMBED_POSITION] = {"embed_positions", NULL},
 		[LOOM_ROLE_Q] = {"layers.%d.self_attn.q_proj", NULL}, [LOOM_ROLE_K] = {"layers.%d.self_attn.k_proj", NULL},

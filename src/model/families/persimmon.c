@@ -16,7 +16,7 @@ const struct loom_family loom_family_persimmon = {
 	.architectures = "PersimmonForCausalLM|PersimmonModel",
 	.prefixes = "model.|",
 	.keys = keys,
-	.ignored = "hidden_dropout",
+	.ignored = "num_key_value_heads|hidden_dropout",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"embed_tokens", NULL}, [LOOM_ROLE_ATTN_NORM] = {"layers.%d.input_layernorm", NULL},
 		[LOOM_ROLE_QKV] = {"layers.%d.self_attn.query_key_value", NULL}, [LOOM_ROLE_O] = {"layers.%d.self_attn.dense", NULL},
