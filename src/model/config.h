@@ -84,6 +84,7 @@ struct loom_config {
 	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
 	/* derived */
 	bool has_head;                /* a language-model head is wanted and can be bound */
+	bool tower;                   /* the text part of a larger model */
 	struct loom_layer *layers;    /* [n_layer] */
 	struct loom_rope ropes[LOOM_MAX_ROPE];
 	int32_t n_rope;

@@ -116,7 +116,9 @@ static json_t *flatten(json_t *root)
 			return NULL;
 		}
 	}
-	if (json_object_update(flat, tower)) {
+	v = json_object_get(root, "tie_word_embeddings"); /* the larger model's word counts: the head is its own */
+	if (json_object_update(flat, tower) || (json_is_boolean(v) && json_is_boolean(json_object_get(flat, "tie_word_embeddings")) &&
+		json_object_set(flat, "tie_word_embeddings", v))) {
 		json_decref(flat);
 		return NULL;
 	}
@@ -192,6 +194,7 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 		json_decref(flat);
 		return loom_err_nomem(err, "config", 128);
 	}
+	cfg->tower = flat != root;
 	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && speaks(cfg->architecture);
 	rc = loom_config_rules(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_keys(cfg, flat, where, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "str.h"
+#include "weights.h"
 
 static const char *const site_names[LOOM_N_SITE] = {
 #define X(id, name) [LOOM_SITE_##id] = name,
@@ -73,6 +74,8 @@ enum loom_status loom_model_build(struct loom_model *m, struct loom_config *cfg,
 	m->keep = keep;
 	loom_config_init(cfg);
 	loom_store_init(store);
+	/* A larger model that stores a head means it, whatever its two configs say about tying. */
+	m->cfg.tied = m->cfg.tied && !(m->cfg.tower && loom_role_stored(m->cfg.family, &m->store, gguf, "", LOOM_ROLE_HEAD, ".weight"));
 	rc = loom_plan_build(&m->plan, &m->cfg, &m->store, gguf, keep, &m->arena, err);
 	if (rc == LOOM_OK) {
 		say_stored(m, gguf);

@@ -12,7 +12,7 @@ static const struct {
 	enum loom_rope_type type;
 } types[] = {
 	{"default", LOOM_ROPE_DEFAULT}, {"linear", LOOM_ROPE_LINEAR}, {"dynamic", LOOM_ROPE_DYNAMIC}, {"yarn", LOOM_ROPE_YARN},
-	{"longrope", LOOM_ROPE_LONGROPE}, {"su", LOOM_ROPE_LONGROPE}, {"llama3", LOOM_ROPE_LLAMA3},
+	{"longrope", LOOM_ROPE_LONGROPE}, {"su", LOOM_ROPE_LONGROPE}, {"mrope", LOOM_ROPE_DEFAULT}, {"llama3", LOOM_ROPE_LLAMA3},
 };
 
 static enum loom_status parse_type(const char *name, const char *where, enum loom_rope_type *out, struct loom_err *err)
