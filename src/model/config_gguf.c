@@ -6,6 +6,7 @@
 #include "bounds.h"
 #include "buf.h"
 #include "config_internal.h"
+#include "gguf_tree.h"
 #include "rope.h"
 #include "weights.h"
 #include "str.h"
@@ -93,7 +94,7 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 	spec.dim = dim;
 	spec.max_position = cfg->n_ctx;
 	spec.original_max = original ? original : cfg->n_ctx;
-	spec.base = get_num(r, "rope.freq_base", cfg->rope_theta);
+	spec.base = cfg->rope_theta;
 	spec.factor = get_num(r, "rope.scaling.factor", NAN);
 	spec.attn_factor = get_num(r, "rope.scaling.attn_factor", NAN);
 	if (loom_str_eq(type, "linear")) {
@@ -113,6 +114,25 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 	rc = loom_rope_make(&cfg->ropes[0], &spec, "metadata", &cfg->arena, r->err);
 	cfg->ropes[0].interleaved = cfg->rope_interleaved;
 	cfg->n_rope = rc == LOOM_OK;
+	return rc;
+}
+
+/* The second rope, of layers with a window, is never scaled. */
+static enum loom_status read_ropes(struct loom_config *cfg, const struct reader *r, const struct loom_store *s)
+{
+	struct loom_rope_spec spec;
+	enum loom_status rc = cfg->pos == LOOM_POS_ROTARY ? read_rope(cfg, r, s) : LOOM_OK;
+
+	if (rc || cfg->n_rope == 0 || cfg->rope_local_theta == 0) {
+		return rc;
+	}
+	loom_rope_spec_init(&spec);
+	spec.dim = cfg->ropes[0].dim;
+	spec.max_position = spec.original_max = cfg->n_ctx;
+	spec.base = cfg->rope_local_theta;
+	rc = loom_rope_make(&cfg->ropes[1], &spec, "metadata", &cfg->arena, r->err);
+	cfg->ropes[1].interleaved = cfg->rope_interleaved;
+	cfg->n_rope = 2;
 	return rc;
 }
 
@@ -198,12 +218,59 @@ static enum loom_status unknown(const char *arch, struct loom_err *err)
 	return rc;
 }
 
+/* The family's features, which files do not state; not its sizes, which they do. */
+static enum loom_status features(struct loom_config *cfg, struct loom_err *err)
+{
+	const struct loom_config sizes = *cfg;
+	enum loom_status rc = loom_config_rows(cfg, cfg->family->keys, NULL, "metadata", err);
+
+	cfg->n_layer = sizes.n_layer;
+	cfg->n_embd = sizes.n_embd;
+	cfg->n_head = sizes.n_head;
+	cfg->n_head_kv = sizes.n_head_kv;
+	cfg->d_head = sizes.d_head;
+	cfg->n_ffn = sizes.n_ffn;
+	cfg->n_vocab = sizes.n_vocab;
+	cfg->n_ctx = sizes.n_ctx;
+	cfg->window = sizes.window;
+	cfg->use_window = true;
+	return rc;
+}
+
+static enum loom_status read_all(struct loom_config *cfg, const struct reader *r, const struct loom_store *s, const json_t *tree)
+{
+	/* The names that mean the same in every architecture. */
+	static const struct loom_key common[] = {
+		{LOOM_F_NORM_EPS, "attention.layer_norm_rms_epsilon|attention.layer_norm_epsilon", NULL, NULL, NULL},
+		{LOOM_F_ATTN_SCALE, "attention.scale", NULL, NULL, NULL}, {LOOM_F_EMBED_SCALE, "embedding_scale", NULL, NULL, NULL},
+		{LOOM_F_RESIDUAL_SCALE, "residual_scale", NULL, NULL, NULL}, {LOOM_F_ATTN_SOFTCAP, "attn_logit_softcapping", NULL, NULL, NULL},
+		{LOOM_F_LOGIT_SOFTCAP, "final_logit_softcapping", NULL, NULL, NULL}, {LOOM_F_CLIP_QKV, "attention.clamp_kqv", NULL, NULL, NULL},
+		{LOOM_F_ALIBI_MAX, "attention.max_alibi_bias", NULL, NULL, NULL}, {LOOM_F_ROPE_LOCAL_THETA, "rope.freq_base_swa", NULL, NULL, NULL},
+		{LOOM_F_ROPE_THETA, "rope.freq_base", NULL, NULL, NULL}, {LOOM_N_FIELD, NULL, NULL, NULL, NULL}};
+	enum loom_status rc = read_sizes(cfg, r, s);
+
+	rc = rc ? rc : features(cfg, r->err);
+	rc = rc ? rc : loom_config_rows(cfg, common, tree, "metadata", r->err);
+	if (rc == LOOM_OK && cfg->family->gguf_keys) {
+		rc = loom_config_rows(cfg, cfg->family->gguf_keys, tree, "metadata", r->err);
+	}
+	rc = rc ? rc : loom_config_finish(cfg, "metadata", r->err);
+	if (rc) {
+		return rc;
+	}
+	read_tensors(cfg, s);
+	read_ids(cfg, r->g);
+	rc = read_ropes(cfg, r, s);
+	return rc ? rc : loom_config_layers(cfg, tree, "metadata", r->err);
+}
+
 enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loom_gguf *g, const struct loom_store *s,
 	struct loom_err *err)
 {
 	struct reader r = {g, loom_gguf_string(g, "general.architecture"), err};
 	const struct loom_family *f;
 	enum loom_status rc;
+	json_t *tree;
 
 	if (!r.arch) {
 		return loom_err_set(err, LOOM_E_MODEL, "metadata: \"general.architecture\" is missing");
@@ -218,19 +285,11 @@ enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loo
 	if (!cfg->architecture || !cfg->model_type) {
 		return loom_err_nomem(err, "config", 128);
 	}
-	rc = loom_config_keys(cfg, NULL, "metadata", err);
-	/* The file states these where they are not what follows from the rest. */
-	cfg->n_head_kv = cfg->d_head = cfg->window = 0;
-	cfg->use_window = true;
-	rc = rc ? rc : read_sizes(cfg, &r, s);
-	rc = rc ? rc : loom_config_finish(cfg, "metadata", err);
-	if (rc) {
-		return rc;
+	tree = loom_gguf_tree(g, s, r.arch);
+	if (!tree) {
+		return loom_err_nomem(err, "metadata", 4096);
 	}
-	cfg->norm_eps = get_num(&r, cfg->norm == LOOM_NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
-		cfg->norm_eps);
-	read_tensors(cfg, s);
-	read_ids(cfg, g);
-	rc = cfg->pos == LOOM_POS_ROTARY ? read_rope(cfg, &r, s) : LOOM_OK;
-	return rc ? rc : loom_config_layers(cfg, NULL, "metadata", err);
+	rc = read_all(cfg, &r, s, tree);
+	json_decref(tree);
+	return rc;
 }

@@ -12,8 +12,10 @@ void loom_config_features(struct loom_config *cfg, const struct loom_family *f);
  * n_head_kv, d_head and n_ffn. */
 enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, struct loom_err *err) LOOM_MUST_CHECK;
 
-/* config_keys.c: the family's rows and rules. root NULL: no key is there (GGUF): the rows' own values only. */
-enum loom_status loom_config_keys(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err) LOOM_MUST_CHECK;
+/* config_keys.c: rows (up to one without keys and value) over a config, and the family's rules. root NULL: no key is there: the rows' own
+ * values only. */
+enum loom_status loom_config_rows(struct loom_config *cfg, const struct loom_key *rows, const json_t *root, const char *where,
+	struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_config_rules(const struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 	LOOM_MUST_CHECK;
 /* The first of the keys ("a|b.c") that root has: the object that holds it, and its name there in *leaf (points into buf). NULL: none. */

@@ -197,7 +197,7 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	cfg->tower = flat != root;
 	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && speaks(cfg->architecture);
 	rc = loom_config_rules(cfg, flat, where, err);
-	rc = rc ? rc : loom_config_keys(cfg, flat, where, err);
+	rc = rc ? rc : loom_config_rows(cfg, f->keys, flat, where, err);
 	rc = rc ? rc : loom_config_finish(cfg, where, err);
 	rc = rc ? rc : loom_rope_from_json(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_layers(cfg, flat, where, err);

@@ -125,12 +125,12 @@ enum loom_status loom_config_rules(const struct loom_config *cfg, const json_t *
 	return LOOM_OK;
 }
 
-/* "true=grouped|false=split": what stands for v, or NULL. */
+/* "true=grouped|false=split|*=stacked": what stands for v, or NULL. */
 static const char *mapped(const json_t *v, const char *map, char out[64])
 {
 	for (const char *p = map; p; p = loom_words_next(p)) {
 		size_t n = loom_word_len(p), key = strcspn(p, "=");
-		if (key < n && n - key < 64 && loom_config_text_is(v, p, key)) {
+		if (key < n && n - key < 64 && ((key == 1 && *p == '*') || loom_config_text_is(v, p, key))) {
 			memcpy(out, p + key + 1, n - key - 1);
 			out[n - key - 1] = '\0';
 			return out;
@@ -192,12 +192,13 @@ bool loom_config_when(const json_t *root, const char *when)
 	return (v && !json_is_null(v) && !json_is_false(v)) != (*when == '!');
 }
 
-enum loom_status loom_config_keys(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
+enum loom_status loom_config_rows(struct loom_config *cfg, const struct loom_key *rows, const json_t *root, const char *where,
+	struct loom_err *err)
 {
 	const struct loom_json_ctx c = {where, LOOM_E_MODEL};
 	bool found[LOOM_N_FIELD] = {false}, set[LOOM_N_FIELD] = {false};
 
-	for (const struct loom_key *k = cfg->family->keys; k->keys || k->value; k++) {
+	for (const struct loom_key *k = rows; k->keys || k->value; k++) {
 		char buf[64];
 		const char *leaf = NULL;
 		const json_t *obj = loom_config_find(root, k->keys, buf, &leaf);

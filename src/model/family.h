@@ -18,8 +18,9 @@ struct loom_key {
 	const char *keys;  /* config.json's names for it, the first that is there counts ("num_hidden_layers|n_layer"; "attn_config.alibi"
 	                    * is inside an object); NULL: the value is always `value` */
 	const char *value; /* when no key is there (fields.h: loom_field_set_text); NULL: the field stays as it is, or must be given */
-	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused, or with "*" at the
-	                    * end taken as it is; "+1", "/2+1": done to the config's integer; NULL: the value as it is */
+	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused; "*" at the end: taken
+	                    * as it is; "*=split" at the end: that for anything else; "+1", "/2+1": done to the config's integer; NULL: the
+	                    * value as it is */
 	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so;
 	                    * NULL: always */
 };
@@ -71,6 +72,8 @@ struct loom_family {
 	struct loom_role_name roles[LOOM_N_ROLE];
 	const struct loom_block_choice *blocks; /* up to a NULL block */
 	const char *gguf;                  /* general.architecture; NULL: none */
+	const struct loom_key *gguf_keys;  /* what its metadata says beyond what every architecture's does (config_gguf.c), in the names of
+	                                    * gguf_tree.h; over `keys`, whose own values hold for GGUF too. Layer rules look there as well */
 	bool gguf_permuted;                /* GGUF stores q and k in interleaved-rope order */
 };
 

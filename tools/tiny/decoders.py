@@ -61,10 +61,10 @@ SMALL_LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_f
 
 VARIANTS = {
     "gemma": of("Gemma", LLAMA),
-    "gemma2": of("Gemma2", GEMMA2),
+    "gemma2": of("Gemma2", GEMMA2, query_pre_attn_scalar=10),
     "gemma2-uncapped": of("Gemma2", {**GEMMA2, "attn_logit_softcapping": None, "final_logit_softcapping": None, "attention_bias": True}),
     "gemma3": of("Gemma3", GEMMA3, config="Gemma3TextConfig"),
-    "gemma3-old": of("Gemma3", {**GEMMA3, "rope_parameters": GEMMA3_LINEAR}, config="Gemma3TextConfig", edit=gemma3_old),
+    "gemma3-old": of("Gemma3", {**GEMMA3, "rope_parameters": GEMMA3_LINEAR, "query_pre_attn_scalar": 10}, config="Gemma3TextConfig", edit=gemma3_old),
     "gemma3-both-ways": of("Gemma3", {**GEMMA3, "use_bidirectional_attention": True}, config="Gemma3TextConfig", cls="Gemma3TextModel"),
     "phi3": of("Phi3", EVEN, num_key_value_heads=1),
     "phi3-window": of("Phi3", EVEN, sliding_window=7, rope_parameters=PART),
@@ -107,7 +107,7 @@ VARIANTS = {
         "sliding_attention": dict(rope_type="default", rope_theta=500.0),
         "full_attention": dict(rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=40)}),
     "cohere": of("Cohere", EVEN, num_key_value_heads=1),
-    "cohere-norms": of("Cohere", EVEN, use_qk_norm=True, attention_bias=True, tie_word_embeddings=False),
+    "cohere-norms": of("Cohere", EVEN, use_qk_norm=True, attention_bias=True),
     "cohere2": of("Cohere2", LLAMA, num_hidden_layers=4, sliding_window=7),
     "granite": of("Granite", EVEN, num_key_value_heads=1, embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4,
                   logits_scaling=2.5, attention_bias=True, mlp_bias=True),

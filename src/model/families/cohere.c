@@ -7,6 +7,7 @@ static const struct loom_key keys[] = {
 	ALWAYS(NORM_BIAS, "false"), KEY(NORM_EPS, "layer_norm_eps", "1e-5"), KEY(LOGIT_SCALE, "logit_scale", "0.0625"),
 	ALWAYS(ROPE_INTERLEAVED, "true"), KEY(ATTN_BIAS, "attention_bias", "false"), KEY(ATTN_OUT_BIAS, "attention_bias", "false"),
 	KEY(ROPE_THETA, "rope_theta", "500000"), MAPPED(QK_NORM, "use_qk_norm", "none", "true=each_head|false=none"), END_KEYS};
+static const struct loom_key gguf_keys[] = {KEY(LOGIT_SCALE, "logit_scale", NULL), MAPPED(QK_NORM, "stored.attn_q_norm", NULL, "true=each_head"), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_parallel}, END_BLOCKS};
 
 const struct loom_family loom_family_cohere = {
@@ -22,4 +23,5 @@ const struct loom_family loom_family_cohere = {
 	},
 	.blocks = blocks,
 	.gguf = "command-r",
+	.gguf_keys = gguf_keys,
 };

@@ -8,9 +8,10 @@ static const struct loom_key keys[] = {
 	ALWAYS(ROPE_INTERLEAVED, "true"), KEY(ATTN_BIAS, "attention_bias", "false"), KEY(ATTN_OUT_BIAS, "attention_bias", "false"),
 	KEY(WINDOW, "sliding_window", "4096"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_ROPE, "sliding_window_pattern|_sliding_window_pattern", "4"), END_LAYERS};
+	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_ROPE, "sliding_window_pattern|_sliding_window_pattern|attention.sliding_window_pattern", "4"), END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, {"use_qk_norm", "false"}, {"use_parallel_block", "true"}, {"use_parallel_embedding", "false"},
 	{"use_gated_activation", "true"}, END_RULES};
+static const struct loom_key gguf_keys[] = {KEY(LOGIT_SCALE, "logit_scale", NULL), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_parallel}, END_BLOCKS};
 
 const struct loom_family loom_family_cohere2 = {
@@ -29,4 +30,5 @@ const struct loom_family loom_family_cohere2 = {
 	},
 	.blocks = blocks,
 	.gguf = "cohere2",
+	.gguf_keys = gguf_keys,
 };

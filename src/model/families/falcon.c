@@ -14,7 +14,7 @@ static const struct loom_key keys[] = {
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_PARALLEL, FLAG, "parallel_attn", NULL, "true"),
 	RULE(LOOM_LAYER_TWO_NORMS, IS, "num_ln_in_parallel_attn", "2", NULL),
-	RULE(LOOM_LAYER_TWO_NORMS, FLAG, "new_decoder_architecture", NULL, "false"), END_LAYERS};
+	RULE(LOOM_LAYER_TWO_NORMS, FLAG, "new_decoder_architecture|stored.attn_norm_2", NULL, "false"), END_LAYERS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_PARALLEL | LOOM_LAYER_TWO_NORMS, &loom_block_parallel_two_norms},
 	{LOOM_LAYER_PARALLEL, &loom_block_parallel}, {0, &loom_block_pre_norm}, END_BLOCKS};
 
@@ -28,10 +28,10 @@ const struct loom_family loom_family_falcon = {
 	.ignored = "hidden_dropout|num_kv_heads|n_head_kv",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"word_embeddings", "token_embd"},
-		[LOOM_ROLE_ATTN_NORM] = {"h.%d.input_layernorm|h.%d.ln_attn", "blk.%d.attn_norm"},
+		[LOOM_ROLE_ATTN_NORM] = {"h.%d.input_layernorm|h.%d.ln_attn", "blk.%d.attn_norm_2|blk.%d.attn_norm"},
 		[LOOM_ROLE_QKV] = {"h.%d.self_attention.query_key_value", "blk.%d.attn_qkv"},
 		[LOOM_ROLE_O] = {"h.%d.self_attention.dense", "blk.%d.attn_output"},
-		[LOOM_ROLE_MLP_NORM] = {"h.%d.post_attention_layernorm|h.%d.ln_mlp", "blk.%d.ffn_norm"},
+		[LOOM_ROLE_MLP_NORM] = {"h.%d.post_attention_layernorm|h.%d.ln_mlp", "blk.%d.attn_norm"},
 		[LOOM_ROLE_UP] = {"h.%d.mlp.dense_h_to_4h", "blk.%d.ffn_up"}, [LOOM_ROLE_DOWN] = {"h.%d.mlp.dense_4h_to_h", "blk.%d.ffn_down"},
 		[LOOM_ROLE_FINAL_NORM] = {"ln_f", "output_norm"}, LLAMA_HEAD,
 	},

@@ -13,6 +13,9 @@ static const struct loom_key keys[] = {
 static const struct loom_layer_rule layers[] = {
 	SLIDING(LOOM_LAYER_WINDOW, NULL, "2"), END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
+static const struct loom_key gguf_keys[] = {
+	/* Not in the file: the width of a head, but for the 27B model (46 layers). */
+	MAPPED(QUERY_SCALAR, "block_count", NULL, "46=144|*=0"), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_sandwich}, END_BLOCKS};
 
 const struct loom_family loom_family_gemma2 = {
@@ -33,4 +36,5 @@ const struct loom_family loom_family_gemma2 = {
 	},
 	.blocks = blocks,
 	.gguf = "gemma2",
+	.gguf_keys = gguf_keys,
 };

@@ -14,8 +14,12 @@ static const struct loom_key keys[] = {
 	/* read in both directions, the window is half to each side */
 	{LOOM_F_WINDOW, "sliding_window", NULL, "/2+1", "use_bidirectional_attention"}, END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_LOCAL_ROPE, "sliding_window_pattern|_sliding_window_pattern", "6"), END_LAYERS};
+	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_LOCAL_ROPE, "sliding_window_pattern|_sliding_window_pattern|attention.sliding_window_pattern", "6"), END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
+static const struct loom_key gguf_keys[] = {
+	/* Not in the file: the width of a head, but for the 27B model (62 layers). */
+	MAPPED(QUERY_SCALAR, "block_count", NULL, "62=168|*=0"), MAPPED(CAUSAL, "gemma-embedding", NULL, "true=false"),
+	{LOOM_F_WINDOW, "attention.sliding_window", NULL, "/2+1", "gemma-embedding"}, END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_sandwich}, END_BLOCKS};
 
 const struct loom_family loom_family_gemma3 = {
@@ -35,5 +39,6 @@ const struct loom_family loom_family_gemma3 = {
 		[LOOM_ROLE_MLP_POST_NORM] = {"layers.%d.post_feedforward_layernorm", "blk.%d.post_ffw_norm"},
 	},
 	.blocks = blocks,
-	.gguf = "gemma3",
+	.gguf = "gemma3|gemma-embedding",
+	.gguf_keys = gguf_keys,
 };

@@ -7,6 +7,7 @@ static const struct loom_key keys[] = {
 	KEY(ATTN_OUT_BIAS, "attention_bias", "false"), KEY(MLP_BIAS, "mlp_bias", "false"), KEY(MLP_DOWN_BIAS, "mlp_bias", "false"),
 	KEY(EMBED_SCALE, "embedding_multiplier", "1"), KEY(ATTN_SCALE, "attention_multiplier", "1"),
 	KEY(RESIDUAL_SCALE, "residual_multiplier", "1"), KEY(LOGIT_DIVIDE, "logits_scaling", "1"), END_KEYS};
+static const struct loom_key gguf_keys[] = {KEY(LOGIT_DIVIDE, "logit_scale", NULL), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_granite = {
@@ -18,5 +19,6 @@ const struct loom_family loom_family_granite = {
 	.roles = {LLAMA_NAMES},
 	.blocks = blocks,
 	.gguf = "granite",
+	.gguf_keys = gguf_keys,
 	.gguf_permuted = true,
 };

@@ -15,7 +15,9 @@ const struct loom_family loom_family_seed_oss = {
 	.prefixes = "model.|",
 	.keys = keys,
 	.ignored = "pretraining_tp|residual_dropout",
-	.roles = {LLAMA_NAMES},
+	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_MLP, LLAMA_HEAD, LLAMA_FINAL_NORM,
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.input_layernorm", "blk.%d.attn_norm"},
+		[LOOM_ROLE_MLP_NORM] = {"layers.%d.post_attention_layernorm", "blk.%d.post_attention_norm"}},
 	.blocks = blocks,
 	.gguf = "seed_oss",
 };

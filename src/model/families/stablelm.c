@@ -10,6 +10,7 @@ static const struct loom_key keys[] = {
 	MAPPED(QK_NORM, "qk_layernorm", "none", "true=head_tensors|false=none"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_PARALLEL, FLAG, "use_parallel_residual", NULL, "false"), END_LAYERS};
+static const struct loom_key gguf_keys[] = {MAPPED(QK_NORM, "stored.attn_q_norm", NULL, "true=each_head"), END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_PARALLEL, &loom_block_parallel}, {0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_stablelm = {
@@ -27,4 +28,5 @@ const struct loom_family loom_family_stablelm = {
 	},
 	.blocks = blocks,
 	.gguf = "stablelm",
+	.gguf_keys = gguf_keys,
 };
