@@ -135,4 +135,5 @@ VARIANTS = {
     "arcee": of("Arcee", LLAMA),
     "apertus": of("Apertus", EVEN, rope_parameters=SMALL_LLAMA3, num_key_value_heads=1),
     "ministral": of("Ministral", LLAMA, sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
+    "jais2": of("Jais2", LLAMA),
 }
