@@ -39,9 +39,9 @@ static const struct loom_step parallel_two_norms[] = {
 
 /* Gemma 2 and 3, GLM-4: norms before and after each sub-layer. */
 static const struct loom_step sandwich[] = {
-	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT),
-	ADD(RESID, SUB, RESID), TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), NORM(MLP_POST_NORM, SUB, SUB),
-	TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), NORM(ATTN_POST_NORM, SUB, SUB), FROM(SCALE, SUB),
+	TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB),
+	NORM(MLP_POST_NORM, SUB, SUB), FROM(SCALE, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 
 /* OLMo 2, EXAONE 4: norms after each sub-layer only. */
 static const struct loom_step post_sublayer[] = {

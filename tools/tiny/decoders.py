@@ -136,4 +136,8 @@ VARIANTS = {
     "apertus": of("Apertus", EVEN, rope_parameters=SMALL_LLAMA3, num_key_value_heads=1),
     "ministral": of("Ministral", LLAMA, sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
     "jais2": of("Jais2", LLAMA),
+    "cwm": of("Cwm", LLAMA, sliding_window=7, layer_types=["full_attention", "sliding_attention"], rope_parameters=SMALL_LLAMA3),
+    "vaultgemma": of("VaultGemma", GEMMA2),
+    "hyperclovax": of("HyperCLOVAX", LLAMA, embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=2.5),
+    "hyperclovax-plain": of("HyperCLOVAX", LLAMA, use_post_norm=False, tie_word_embeddings=True),
 }
