@@ -127,7 +127,7 @@ static void check_width(int32_t d, int32_t dv, const struct extras *x)
 	size_t n_q = (size_t)LOOM_ATTN_ROWS * (size_t)d, n = (size_t)LOOM_ATTN_ROWS * (size_t)dv;
 	struct pages p;
 	struct loom_attn_row rows[LOOM_ATTN_ROWS];
-	float *q = malloc(n_q * sizeof(float)), *want = check_guarded(n), *got = check_guarded(n), *work = check_guarded(n);
+	float *q = malloc(n_q * sizeof(float)), *want = check_guarded(n), *got = check_guarded(n);
 	double probs[N_POS], truth[256];
 
 	open_pages(&p, d, dv);
@@ -135,7 +135,7 @@ static void check_width(int32_t d, int32_t dv, const struct extras *x)
 	kv.softcap = x->softcap;
 	check_fill(q, n_q, 77);
 	int m = make_rows(rows, q, want, &p, x);
-	loom_attn_ref.attend(&kv, rows, m, work);
+	loom_attn_ref.attend(&kv, rows, m);
 	for (int r = 0; r < m; r++) {
 		exact(&p, &kv, &rows[r], probs, truth);
 		for (int32_t i = 0; i < dv; i++) {
@@ -149,16 +149,14 @@ static void check_width(int32_t d, int32_t dv, const struct extras *x)
 		for (int step = 1; step <= m; step += 3) { /* cut into calls of 1, 4, 7, … rows */
 			memset(got, 0xee, n * sizeof(float));
 			for (int r = 0; r < m; r += step) {
-				a->attend(&kv, rows + r, m - r < step ? m - r : step, work);
+				a->attend(&kv, rows + r, m - r < step ? m - r : step);
 			}
 			assert_memory_equal(got, want, n * sizeof(float));
 			check_canaries(got, n);
-			check_canaries(work, n);
 		}
 	}
 	check_guarded_free(want);
 	check_guarded_free(got);
-	check_guarded_free(work);
 	free(q);
 	free(p.kv);
 }
@@ -189,7 +187,7 @@ static void with_extras_too(void **state)
 static void a_large_sink_takes_all(void **state)
 {
 	struct pages p;
-	float q[16], out[16], work[LOOM_ATTN_ROWS * 16], probs[N_POS], sink = 90000.0f;
+	float q[16], out[16], probs[N_POS], sink = 90000.0f;
 
 	(void)state;
 	open_pages(&p, 16, 16);
@@ -197,7 +195,7 @@ static void a_large_sink_takes_all(void **state)
 	check_fill(q, 16, 3);
 	struct loom_attn_row row = {.q = q, .out = out, .lo = 0, .hi = 150, .sink = &sink};
 	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
-		loom_attn_for((enum loom_isa)isa)->attend(&kv, &row, 1, work);
+		loom_attn_for((enum loom_isa)isa)->attend(&kv, &row, 1);
 		loom_attn_for((enum loom_isa)isa)->probs(&kv, &row, N_POS, probs);
 		for (int i = 0; i < 16; i++) {
 			assert_true(out[i] == 0.0f && probs[9 * i] == 0.0f);
@@ -209,14 +207,14 @@ static void a_large_sink_takes_all(void **state)
 static void unseen_keys_do_not_matter(void **state)
 {
 	struct pages p;
-	float q[20], a[20], b[20], work[LOOM_ATTN_ROWS * 20];
+	float q[20], a[20], b[20];
 
 	(void)state;
 	open_pages(&p, 20, 20);
 	struct loom_attn_kv kv = view(&p);
 	check_fill(q, 20, 5);
 	struct loom_attn_row row = {.q = q, .out = a, .lo = 3, .hi = 70};
-	loom_attn_ref.attend(&kv, &row, 1, work);
+	loom_attn_ref.attend(&kv, &row, 1);
 	for (int32_t pos = 0; pos < N_POS; pos++) {
 		for (int32_t i = 0; i < 20 && (pos < 3 || pos >= 70); i++) {
 			*key(&p, pos, i) = NAN;
@@ -225,7 +223,7 @@ static void unseen_keys_do_not_matter(void **state)
 	}
 	row.out = b;
 	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
-		loom_attn_for((enum loom_isa)isa)->attend(&kv, &row, 1, work);
+		loom_attn_for((enum loom_isa)isa)->attend(&kv, &row, 1);
 		assert_memory_equal(a, b, sizeof(a));
 	}
 	free(p.kv);

@@ -27,8 +27,7 @@ struct loom_attn_row {
 	const float *sink; /* NULL, or a score that takes its share of the softmax and gives no value */
 };
 struct loom_attn {
-	/* work: LOOM_ATTN_ROWS * dv floats. */
-	void (*attend)(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, float *work);
+	void (*attend)(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n);
 	/* out [n_key]: the row's probabilities, 0 where it does not see; without the sink's, so that they sum to less than 1 beside one. */
 	void (*probs)(const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t n_key, float *out);
 };

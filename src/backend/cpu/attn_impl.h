@@ -19,10 +19,10 @@
 #define TILE_VECS 1
 #endif
 
-/* y[r][0..16*vecs) = sum over k0 <= k < k1 of x[r][k] * m[k*ldm ..]. rows and vecs are constants in each caller. left: columns, when
- * vecs is 1. */
-VEC_INLINE void tile(const float *m, size_t ldm, const float *const *x, float *const *y, size_t col, int k0, int k1, int rows, int vecs,
-	size_t left)
+/* y[r][0..16*vecs) = alpha[r] * y[r] + sum over k0 <= k < k1 of x[r][k] * m[k*ldm ..], or the sum alone where alpha is NULL or
+ * alpha[r] negative. rows and vecs are constants in each caller. left: columns, when vecs is 1. */
+VEC_INLINE void tile(const float *m, size_t ldm, const float *const *x, float *const *y, const float *alpha, size_t col, int k0, int k1, int rows,
+	int vecs, size_t left)
 {
 	vec16 acc[4][4];
 
@@ -42,50 +42,68 @@ VEC_INLINE void tile(const float *m, size_t ldm, const float *const *x, float *c
 	}
 	for (int r = 0; r < rows; r++) {
 		for (int c = 0; c < vecs; c++) {
+			float *at = y[r] + col + 16 * c;
+			if (alpha && alpha[r] >= 0)
+				acc[r][c] = vec_fma(left >= 16 ? vec_load(at) : vec_load_n(at, left), vec_set1(alpha[r]), acc[r][c]);
 			if (left >= 16)
-				vec_store(y[r] + col + 16 * c, acc[r][c]);
+				vec_store(at, acc[r][c]);
 			else
-				vec_store_n(y[r] + col, acc[r][c], left);
+				vec_store_n(at, acc[r][c], left);
 		}
 	}
 }
 
-VEC_INLINE void tile_columns(const float *m, size_t ldm, const float *const *x, float *const *y, int k0, int k1, int rows, size_t n_col)
+VEC_INLINE void tile_columns(const float *m, size_t ldm, const float *const *x, float *const *y, const float *alpha, int k0, int k1, int rows,
+	size_t n_col)
 {
 	size_t col = 0;
 
 	for (; col + 16 * TILE_VECS <= n_col; col += 16 * TILE_VECS)
-		tile(m, ldm, x, y, col, k0, k1, rows, TILE_VECS, 16);
+		tile(m, ldm, x, y, alpha, col, k0, k1, rows, TILE_VECS, 16);
 	for (; col + 16 <= n_col; col += 16)
-		tile(m, ldm, x, y, col, k0, k1, rows, 1, 16);
+		tile(m, ldm, x, y, alpha, col, k0, k1, rows, 1, 16);
 	if (col < n_col)
-		tile(m, ldm, x, y, col, k0, k1, rows, 1, n_col - col);
+		tile(m, ldm, x, y, alpha, col, k0, k1, rows, 1, n_col - col);
 }
 
+/* Not inlined into each other: the tiles want all registers. */
+#define ALONE __attribute__((noinline))
+
 /* Any number of rows, TILE_ROWS at a time. */
-static void multiply(const float *m, size_t ldm, const float *const *x, float *const *y, int k0, int k1, int n, size_t n_col)
+VEC_INLINE void multiply_rows(const float *m, size_t ldm, const float *const *x, float *const *y, const float *alpha, int k0, int k1, int n, size_t n_col)
 {
 	int r = 0;
 
 	for (; r + TILE_ROWS <= n; r += TILE_ROWS)
-		tile_columns(m, ldm, x + r, y + r, k0, k1, TILE_ROWS, n_col);
+		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, TILE_ROWS, n_col);
 #if TILE_ROWS > 2
 	if (n - r == 3) {
-		tile_columns(m, ldm, x + r, y + r, k0, k1, 3, n_col);
+		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, 3, n_col);
 		return;
 	}
 	if (n - r == 2) {
-		tile_columns(m, ldm, x + r, y + r, k0, k1, 2, n_col);
+		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, 2, n_col);
 		return;
 	}
 #endif
 	for (; r < n; r++)
-		tile_columns(m, ldm, x + r, y + r, k0, k1, 1, n_col);
+		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, 1, n_col);
+}
+
+static ALONE void multiply(const float *m, size_t ldm, const float *const *x, float *const *y, int k0, int k1, int n, size_t n_col)
+{
+	multiply_rows(m, ldm, x, y, NULL, k0, k1, n, n_col);
+}
+
+static ALONE void multiply_add(const float *m, size_t ldm, const float *const *x, float *const *y, const float *alpha, int k0, int k1, int n,
+	size_t n_col)
+{
+	multiply_rows(m, ldm, x, y, alpha, k0, k1, n, n_col);
 }
 
 /* A row while its blocks go by. */
 struct run {
-	float top, sum, alpha;
+	float top, sum;
 	int started;
 	int lo, hi; /* keys of the current block */
 };
@@ -102,51 +120,65 @@ VEC_INLINE vec16 score(const struct loom_attn_kv *kv, const struct loom_attn_row
 	return v;
 }
 
-/* s [64] products of block b in, weights out; updates the running maximum and sum. */
-static void soften(struct run *r, const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t b, float *s)
+/* s [64] products of block b in, scores out, -inf where the row does not see; returns the largest. */
+static float scores(const struct run *r, const struct loom_attn_kv *kv, const struct loom_attn_row *row, int32_t b, float *s)
 {
-	vec16 minus_inf = vec_set1(-INFINITY), top = minus_inf, sum = vec_zero(), v[4];
-	float block_top, new_top;
+	vec16 minus_inf = vec_set1(-INFINITY), top = minus_inf, v;
+
+	if (r->lo == 0 && r->hi == LOOM_PAGE && !row->bias && kv->softcap <= 0) {
+		for (int i = 0; i < 4; i++) {
+			v = vec_mul(vec_load(s + 16 * i), vec_set1(kv->scale));
+			vec_store(s + 16 * i, v);
+			top = vec_max(v, top);
+		}
+		return vec_top(top);
+	}
+	for (int i = 0; i < 4; i++) {
+		v = score(kv, row, vec_load(s + 16 * i), b * LOOM_PAGE + 16 * i, r->hi - 16 * i);
+		v = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), v, minus_inf);
+		vec_store(s + 16 * i, v);
+		top = vec_max(v, top);
+	}
+	return vec_top(top);
+}
+
+/* s [64] scores in, weights out; their sum. */
+static float weights(const struct run *r, float *s, float top)
+{
+	vec16 sum = vec_zero();
 
 	for (int i = 0; i < 4; i++) {
-		v[i] = score(kv, row, vec_load(s + 16 * i), b * LOOM_PAGE + 16 * i, r->hi - 16 * i);
-		v[i] = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), v[i], minus_inf);
-		top = vec_max(v[i], top);
-	}
-	block_top = vec_top(top);
-	new_top = r->started && r->top > block_top ? r->top : block_top;
-	for (int i = 0; i < 4; i++) {
-		vec16 e = vec_exp(vec_sub(v[i], vec_set1(new_top)));
-		e = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), e, vec_zero());
+		vec16 e = vec_exp(vec_sub(vec_load(s + 16 * i), vec_set1(top)));
+		if (r->lo > 0 || r->hi < LOOM_PAGE)
+			e = vec_select(vec_range(r->lo - 16 * i, r->hi - 16 * i), e, vec_zero());
 		vec_store(s + 16 * i, e);
 		sum = vec_add(sum, e);
 	}
-	if (r->started) {
-		vec16 a = vec_exp(vec_set1(r->top - new_top));
-		vec_store_n(&r->alpha, a, 1);
-		r->sum = fmaf(r->sum, r->alpha, vec_sum(sum));
-	} else {
-		r->sum = vec_sum(sum);
-	}
-	r->top = new_top;
+	return vec_sum(sum);
 }
 
-/* out = out * alpha + block, or block itself for the first. */
-static void fold(const struct run *r, float *out, const float *block, size_t d)
+/* Products of m rows with block b in, weights out; updates each row's maximum and sum. alpha: what the row so far is to be multiplied with,
+ * -1 for a row that begins. */
+static ALONE void soften(struct run *const *runs, const struct loom_attn_kv *kv, const struct loom_attn_row *const *rows, int m, int32_t b,
+	float (*s)[LOOM_PAGE], float alpha[LOOM_ATTN_ROWS])
 {
-	vec16 a = vec_set1(r->alpha);
+	float top[LOOM_ATTN_ROWS], fall[LOOM_ATTN_ROWS] = {0};
 
-	for (size_t i = 0; i < d; i += 16) {
-		size_t left = d - i;
-		vec16 b = left >= 16 ? vec_load(block + i) : vec_load_n(block + i, left);
-		if (r->started) {
-			vec16 o = left >= 16 ? vec_load(out + i) : vec_load_n(out + i, left);
-			b = vec_fma(o, a, b);
-		}
-		if (left >= 16)
-			vec_store(out + i, b);
-		else
-			vec_store_n(out + i, b, left);
+	for (int i = 0; i < m; i++) {
+		struct run *r = runs[i];
+		top[i] = scores(r, kv, rows[i], b, s[i]);
+		top[i] = r->started && r->top > top[i] ? r->top : top[i];
+		fall[i] = r->started ? r->top - top[i] : 0;
+	}
+	vec_store(alpha, vec_exp(vec_load(fall)));
+	for (int i = 0; i < m; i++) {
+		struct run *r = runs[i];
+		float sum = weights(r, s[i], top[i]);
+		r->sum = r->started ? fmaf(r->sum, alpha[i], sum) : sum;
+		r->top = top[i];
+		if (!r->started)
+			alpha[i] = -1;
+		r->started = 1;
 	}
 }
 
@@ -160,46 +192,45 @@ static int in_block(const struct loom_attn_row *row, int32_t b, int *lo, int *hi
 	return *lo < *hi;
 }
 
-static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, int32_t b, struct run *runs, float *work)
+static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, int32_t b, struct run *runs)
 {
 	const float *keys = kv->base + (size_t)kv->pages[b] * kv->page_stride, *values = keys + kv->v_offset;
 	size_t d = (size_t)kv->dv;
-	float product[LOOM_ATTN_ROWS][LOOM_PAGE];
+	float product[LOOM_ATTN_ROWS][LOOM_PAGE], alpha[LOOM_ATTN_ROWS];
 	const float *q[LOOM_ATTN_ROWS] = {NULL}, *p[LOOM_ATTN_ROWS] = {NULL};
-	float *s[LOOM_ATTN_ROWS] = {NULL}, *block[LOOM_ATTN_ROWS] = {NULL};
-	int who[LOOM_ATTN_ROWS], m = 0;
+	float *s[LOOM_ATTN_ROWS] = {NULL}, *out[LOOM_ATTN_ROWS] = {NULL};
+	const struct loom_attn_row *who[LOOM_ATTN_ROWS];
+	struct run *run[LOOM_ATTN_ROWS];
+	int m = 0, seen = 0;
 
 	for (int i = 0; i < n; i++) {
 		if (in_block(&rows[i], b, &runs[i].lo, &runs[i].hi)) {
-			who[m] = i;
+			who[m] = &rows[i];
+			run[m] = &runs[i];
 			q[m] = rows[i].q;
+			out[m] = rows[i].out;
 			s[m] = product[m];
 			p[m] = product[m];
-			block[m] = work + (size_t)m * d;
+			seen = runs[i].hi > seen ? runs[i].hi : seen;
 			m++;
 		}
 	}
 	if (m == 0)
 		return;
-	multiply(keys, LOOM_PAGE, q, s, 0, kv->d, m, LOOM_PAGE);
-	for (int i = 0; i < m; i++)
-		soften(&runs[who[i]], kv, &rows[who[i]], b, product[i]);
+	multiply(keys, LOOM_PAGE, q, s, 0, kv->d, m, (size_t)(seen + 15) / 16 * 16);
+	soften(run, kv, who, m, b, product, alpha);
 	/* Rows that see the same keys share the values; a row must not touch a value that it does not see (it may be NaN). */
 	for (int i = 0; i < m;) {
-		const struct run *r = &runs[who[i]];
+		const struct run *r = run[i];
 		int same = 1;
-		while (i + same < m && runs[who[i + same]].lo == r->lo && runs[who[i + same]].hi == r->hi)
+		while (i + same < m && run[i + same]->lo == r->lo && run[i + same]->hi == r->hi)
 			same++;
-		multiply(values, d, p + i, block + i, r->lo, r->hi, same, d);
+		multiply_add(values, d, p + i, out + i, alpha + i, r->lo, r->hi, same, d);
 		i += same;
-	}
-	for (int i = 0; i < m; i++) {
-		fold(&runs[who[i]], rows[who[i]].out, block[i], d);
-		runs[who[i]].started = 1;
 	}
 }
 
-static void attend(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n, float *work)
+static void attend(const struct loom_attn_kv *kv, const struct loom_attn_row *rows, int n)
 {
 	struct run runs[LOOM_ATTN_ROWS];
 	int32_t first = rows[0].lo, last = rows[0].hi;
@@ -214,7 +245,7 @@ static void attend(const struct loom_attn_kv *kv, const struct loom_attn_row *ro
 		last = rows[i].hi > last ? rows[i].hi : last;
 	}
 	for (int32_t b = first / LOOM_PAGE; b * LOOM_PAGE < last; b++)
-		attend_block(kv, rows, n, b, runs, work);
+		attend_block(kv, rows, n, b, runs);
 	for (int i = 0; i < n; i++) {
 		size_t d = (size_t)kv->dv;
 		vec16 sum = vec_set1(runs[i].sum);
@@ -264,4 +295,5 @@ static void probs(const struct loom_attn_kv *kv, const struct loom_attn_row *row
 		out[i] /= total;
 }
 
+_Static_assert(LOOM_ATTN_ROWS == 16, "soften takes the rows of a call as one vector");
 const struct loom_attn LOOM_ATTN = {.attend = attend, .probs = probs};

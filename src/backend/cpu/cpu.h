@@ -53,8 +53,6 @@ struct loom_device_state {
 	size_t *layer_at;            /* [n_layer] where a layer begins in a page; floats */
 	float *matmul_scratch;       /* [n_thread] loom_matmul_scratch() */
 	uint16_t *rounded;           /* compute "bf16": rows of a product, rounded */
-	float *attn_work;            /* [n_thread] LOOM_ATTN_ROWS * d_value */
-	int32_t d_value;             /* widest value head */
 	float *score_bias;           /* [n_head][bias_stride] cpu_bias.c; NULL: the plan has none */
 	int32_t bias_stride;
 	float *cos, *sin;            /* [n_rope][max_tok][rope_width] of the step */

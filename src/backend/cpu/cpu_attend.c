@@ -87,6 +87,7 @@ static void attend_item(void *ctx, size_t item, int thread)
 	struct loom_attn_row rows[LOOM_ATTN_ROWS];
 	int n = 0;
 
+	(void)thread;
 	while (hi - lo > 1) { /* the sequence that has this tile */
 		int32_t mid = lo + (hi - lo) / 2;
 		if (s->tile0[mid] <= tile) {
@@ -104,7 +105,7 @@ static void attend_item(void *ctx, size_t item, int thread)
 		rows[n].q = loom_cpu_at(s, &op->a, row) + (size_t)head * (size_t)op->d_head;
 		rows[n].out = loom_cpu_at(s, &op->out, row) + (size_t)head * (size_t)op->d_value;
 	}
-	s->attn->attend(&kv, rows, n, s->attn_work + (size_t)thread * LOOM_ATTN_ROWS * (size_t)s->d_value);
+	s->attn->attend(&kv, rows, n);
 }
 
 void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op)

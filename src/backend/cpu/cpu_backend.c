@@ -19,10 +19,10 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
-	size_t slots[LOOM_MAX_SLOT], matmul, rounded, attn, cos, sin, freq, tile0, layer_at, bias, total;
+	size_t slots[LOOM_MAX_SLOT], matmul, rounded, cos, sin, freq, tile0, layer_at, bias, total;
 	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products, mix_work, mix_floats, zeros, states;
 	size_t kv, page_floats;
-	int32_t rope_width, d_value, bias_stride;
+	int32_t rope_width, bias_stride;
 	bool overflow;
 };
 
@@ -122,13 +122,8 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 	for (int32_t i = 0; i < p->n_slot; i++) {
 		l.slots[i] = take(&l, p->slot_out_rows[i] ? (size_t)o->max_out : tok, (size_t)p->slot_width[i], sizeof(float));
 	}
-	for (int32_t i = 0; i < p->n_op; i++) {
-		const struct loom_op *op = &p->ops[i];
-		l.d_value = op->kind == LOOM_OP_ATTEND && op->d_value > l.d_value ? op->d_value : l.d_value;
-	}
 	l.matmul = take(&l, threads, loom_matmul_scratch(), sizeof(float));
 	l.rounded = take(&l, tok > (size_t)o->max_out ? tok : (size_t)o->max_out, widest_rounded(p), sizeof(uint16_t));
-	l.attn = take(&l, threads * LOOM_ATTN_ROWS, (size_t)l.d_value, sizeof(float));
 	l.cos = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
@@ -207,7 +202,6 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	}
 	s->matmul_scratch = (float *)(void *)(base + l.matmul);
 	s->rounded = (uint16_t *)(void *)(base + l.rounded);
-	s->attn_work = (float *)(void *)(base + l.attn);
 	s->cos = (float *)(void *)(base + l.cos);
 	s->sin = (float *)(void *)(base + l.sin);
 	s->freq = (float *)(void *)(base + l.freq);
@@ -221,7 +215,6 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->zeros = (float *)(void *)(base + l.zeros);
 	s->layer_at = (size_t *)(void *)(base + l.layer_at);
 	s->page_floats = page_layout(p, s->layer_at, &l.overflow);
-	s->d_value = l.d_value;
 	s->bias_stride = l.bias_stride;
 	s->score_bias = l.bias_stride ? (float *)(void *)(base + l.bias) : NULL;
 	loom_cpu_bias_fill(s);
