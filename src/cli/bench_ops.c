@@ -12,6 +12,7 @@
 #define MAX_LINE 48
 #define SINGLE_AT 64 /* position of the single row, where the model has as many: the keys that it sees */
 #define SINGLES 16
+#define LARGEST_STEP 512 /* rows that one step takes */
 
 /* All ops of one name. */
 struct line {
@@ -140,7 +141,7 @@ static void print_json(const struct loom_roof *roof, const struct table *t, cons
 }
 
 /* Runs q often enough, with the times of steps of n_tok rows; 0 or an exit status. */
-static int measure(struct loom_bench *b, const struct loom_request *q, int32_t n_tok, struct loom_profile *times)
+static int measure(struct loom_bench *b, const struct loom_request *q, int32_t *ids, int32_t n_tok, struct loom_profile *times)
 {
 	const struct loom_plan *p = loom_resident_plan(b->r);
 
@@ -151,6 +152,7 @@ static int measure(struct loom_bench *b, const struct loom_request *q, int32_t n
 		return loom_fail_usage("--ops: the backend of %s does not time its ops", b->info.device);
 	}
 	for (int i = 0; i < b->rounds; i++) {
+		loom_bench_prompt(b, ids, q->n_ids);
 		if (loom_bench_run_ms(b, q) < 0) {
 			(void)loom_resident_profile(b->r, NULL);
 			return loom_fail(&b->err);
@@ -163,28 +165,28 @@ static int measure(struct loom_bench *b, const struct loom_request *q, int32_t n
 int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 {
 	const struct loom_plan *p = loom_resident_plan(b->r);
-	static int32_t ids[LOOM_BENCH_PROMPT];
+	static int32_t ids[LARGEST_STEP];
 	struct loom_profile times = {.best_ns = loom_calloc((size_t)p->n_op, sizeof(*times.best_ns))};
 	struct loom_roof roof;
 	struct loom_request q;
 	static struct table many, single;
-	int32_t n = (int32_t)loom_bench_prompt_length(b), single_at = n > 2 * SINGLE_AT ? SINGLE_AT : n / 2;
+	size_t most = loom_bench_prompt_length(b);
+	int32_t n = (int32_t)(most < LARGEST_STEP ? most : LARGEST_STEP), single_at = n > 2 * SINGLE_AT ? SINGLE_AT : n / 2;
 	int rc = LOOM_EXIT_OK;
 
 	if (!times.best_ns || loom_cpu_roof(n_thread, &roof, &b->err)) {
 		loom_free(times.best_ns);
 		return loom_fail(&b->err);
 	}
-	loom_bench_prompt(b, ids, LOOM_BENCH_PROMPT);
 	q = loom_bench_generate(ids, (size_t)n, b->info.causal ? 1 : 0);
 	if (!b->info.causal) {
 		q.kind = LOOM_REQUEST_EMBED;
 	}
-	rc = measure(b, &q, n, &times);
+	rc = measure(b, &q, ids, n, &times);
 	add(&many, p, &times, 0, n);
 	if (rc == LOOM_EXIT_OK && b->info.causal) {
 		q = loom_bench_generate(ids, (size_t)single_at, single_at < SINGLES ? single_at : SINGLES);
-		rc = measure(b, &q, 1, &times);
+		rc = measure(b, &q, ids, 1, &times);
 		add(&single, p, &times, single_at, 1);
 	}
 	loom_free(times.best_ns);

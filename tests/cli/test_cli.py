@@ -55,6 +55,38 @@ def test_bench_ops_counts_each_op(loom_bin, tiny, name):
     assert "roofs:" in run(loom_bin, "bench", tiny(name), "--ops", "--rounds", "1").stdout
 
 
+def test_bench_load_drives_a_server(loom_bin, new_server, tiny):
+    s = new_server("--log-level", "error")
+    try:
+        url = str(s.client.base_url).rstrip("/")
+        for model, kind in (("llama-gqa", "generate"), ("bert", "embed")):
+            r = run(loom_bin, "bench", tiny(model), "--load", url, "--kind", kind, "--clients", "3", "--requests", "9", "--prompt-tokens", "5", "--max-tokens",
+                    "4", "--json")
+            got = json.loads(r.stdout)
+            assert r.returncode == 0 and got["answered"] == 9 and got["failed"] == 0 and got["answer_ms"]["p50"] > 0
+            assert (got["tokens_per_second"] > 0) == (kind == "generate")
+        r = run(loom_bin, "bench", tiny("llama-gqa"), "--load", url, "--requests", "2", "--prompt-tokens", "5", "--max-tokens", "0", "--format", "safetensors",
+                "--capture", '{"layers":"all","positions":"all"}')
+        assert r.returncode == 0 and "2 answered, 0 failed" in r.stdout
+        r = run(loom_bin, "bench", "no/such", "--load", url)
+        assert r.returncode == 1 and "404" in r.stderr
+    finally:
+        assert s.stop() == 0
+
+
+@pytest.mark.parametrize("args,says", [(["--load", "http://example.com"], "127.0.0.1"), (["--load", "http://127.0.0.1:1", "--kind", "x"], "generate, stream or embed"),
+                                       (["--load", "http://127.0.0.1.example.com:80"], "127.0.0.1")])
+def test_bench_load_refuses(loom_bin, args, says):
+    r = run(loom_bin, "bench", "m", *args)
+    assert r.returncode != 0 and says in r.stderr
+
+
+def test_bench_decoder(loom_bin, tiny):
+    r = run(loom_bin, "bench", tiny("llama-gqa"), "--prompt", "40", "--rounds", "1", "--json", "--device", "cpu")
+    got = json.loads(r.stdout)
+    assert got["prefill"]["40"]["tokens_per_second"] > 0 and got["decode"]["streams_32"] > 0
+
+
 def test_embed_tokenize_plan_probe(loom_bin, post, tiny):
     r = run(loom_bin, "embed", tiny("bert"), text="one\ntwo words\n")
     lines = [json.loads(x) for x in r.stdout.splitlines()]
