@@ -88,6 +88,25 @@ __attribute__((target("avx,f16c"))) static void narrow_f16c(const float *src, ui
 	for (; i < n; i++)
 		dst[i] = loom_f32_to_f16(src[i]);
 }
+
+__attribute__((target("avx2"))) static inline __m256i round_bf16(__m256 v)
+{
+	__m256i u = _mm256_castps_si256(v), half = _mm256_srli_epi32(u, 16), lsb = _mm256_and_si256(half, _mm256_set1_epi32(1));
+	__m256i r = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(lsb, _mm256_set1_epi32(0x7fff))), 16);
+	__m256i nan = _mm256_or_si256(half, _mm256_set1_epi32(0x40));
+	return _mm256_blendv_epi8(r, nan, _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
+}
+
+/* Returns how many were done. */
+__attribute__((target("avx2"))) static size_t narrow_bf16(const float *src, uint16_t *dst, size_t n)
+{
+	size_t i = 0;
+	for (; i + 16 <= n; i += 16) {
+		__m256i p = _mm256_packus_epi32(round_bf16(_mm256_loadu_ps(src + i)), round_bf16(_mm256_loadu_ps(src + i + 8)));
+		_mm256_storeu_si256((__m256i *)(void *)(dst + i), _mm256_permute4x64_epi64(p, 0xd8));
+	}
+	return i;
+}
 #endif
 
 void loom_f16_to_f32_n(const uint16_t *src, float *dst, size_t n)
@@ -122,6 +141,11 @@ void loom_f32_to_f16_n(const float *src, uint16_t *dst, size_t n)
 
 void loom_f32_to_bf16_n(const float *src, uint16_t *dst, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	size_t i = 0;
+#if defined(__x86_64__)
+	if (n >= 16 && __builtin_cpu_supports("avx2"))
+		i = narrow_bf16(src, dst, n);
+#endif
+	for (; i < n; i++)
 		dst[i] = loom_f32_to_bf16(src[i]);
 }

@@ -29,7 +29,4 @@ size_t loom_json_put_floats(struct loom_json_out *j, const float *v, size_t n);
 /* Makes room for something written directly into b after a comma where one is due. */
 void loom_json_raw(struct loom_json_out *j);
 
-/* The shortest decimal that reads back as v (finite), as Python writes floats: "0.1", "1e-07", "-2.0". Returns its length, at most 24. */
-size_t loom_float_text(float v, char out[32]);
-
 #endif

@@ -245,7 +245,7 @@ static void linear(struct loom_device_state *s, const struct loom_op *op, int32_
 	size_t n = loom_cpu_products(w, &whole, products);
 
 	if (w->packed[0].paired) {
-		loom_matmul_round(s->pool, s->isa, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
+		loom_matmul_round(s->pool, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
 	}
 	loom_matmul_many(s->pool, s->isa, products, n, s->matmul_scratch);
 }

@@ -14,9 +14,8 @@
 #include "matmul_kernels.h"
 
 struct loom_dot {
-	int max_rows;                /* of a tile; at most LOOM_TILE */
+	int max_rows;                 /* of a tile; at most LOOM_TILE */
 	loom_tile_fn tile[LOOM_TILE]; /* x and w bfloat16, kn even; [rows-1] */
-	void (*round)(const float *src, uint16_t *dst, size_t n); /* to nearest even; NaN stays NaN */
 };
 
 extern const struct loom_dot loom_dot_ref, loom_dot_avx2, loom_dot_bf16;

@@ -3,7 +3,6 @@
 #include <immintrin.h>
 
 #include "dot.h"
-#include "f16.h"
 #include "matmul.h"
 
 #define DENORMALS_OFF 0x8040u /* flush to zero, denormals are zero */
@@ -54,25 +53,4 @@ TILE(2)
 TILE(3)
 TILE(4)
 
-/* Eight floats as bfloat16 in the low halves. */
-static inline __m256i round_8(__m256 v)
-{
-	__m256i u = _mm256_castps_si256(v), lsb = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-	__m256i r = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(lsb, _mm256_set1_epi32(0x7fff))), 16);
-	__m256i nan = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
-
-	return _mm256_blendv_epi8(r, nan, _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
-}
-
-static void round_n(const float *src, uint16_t *dst, size_t n)
-{
-	size_t i = 0;
-
-	for (; i + 16 <= n; i += 16) {
-		__m256i p = _mm256_packus_epi32(round_8(_mm256_loadu_ps(src + i)), round_8(_mm256_loadu_ps(src + i + 8)));
-		_mm256_storeu_si256((__m256i *)(void *)(dst + i), _mm256_permute4x64_epi64(p, 0xd8));
-	}
-	loom_f32_to_bf16_n(src + i, dst + i, n - i);
-}
-
-const struct loom_dot loom_dot_avx2 = {.max_rows = 4, .tile = {tile_1, tile_2, tile_3, tile_4}, .round = round_n};
+const struct loom_dot loom_dot_avx2 = {.max_rows = 4, .tile = {tile_1, tile_2, tile_3, tile_4}};

@@ -2,7 +2,6 @@
 #include <immintrin.h>
 
 #include "dot.h"
-#include "f16.h"
 #include "matmul.h"
 
 #define STORE(r, c) \
@@ -42,20 +41,5 @@ TILE(6)
 TILE(7)
 TILE(8)
 
-static void round_n(const float *src, uint16_t *dst, size_t n)
-{
-	size_t i = 0;
-
-	for (; i + 16 <= n; i += 16) {
-		__m512 v = _mm512_loadu_ps(src + i);
-		__m512i u = _mm512_castps_si512(v), half = _mm512_srli_epi32(u, 16), lsb = _mm512_and_si512(half, _mm512_set1_epi32(1));
-		__m512i r = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(lsb, _mm512_set1_epi32(0x7fff))), 16);
-		__m512i nan = _mm512_or_si512(half, _mm512_set1_epi32(0x40));
-		r = _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), r, nan);
-		_mm256_storeu_si256((__m256i *)(void *)(dst + i), _mm512_cvtepi32_epi16(r));
-	}
-	loom_f32_to_bf16_n(src + i, dst + i, n - i);
-}
-
 const struct loom_dot loom_dot_bf16 = {.max_rows = 8,
-	.tile = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8}, .round = round_n};
+	.tile = {tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8}};

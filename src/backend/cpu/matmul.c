@@ -299,7 +299,6 @@ void loom_matmul(struct loom_pool *pool, enum loom_isa isa, const struct loom_pa
 #define ROUND_FLOATS 16384 /* handed to a thread at once */
 
 struct rounding {
-	void (*round)(const float *src, uint16_t *dst, size_t n);
 	const float *x;
 	uint16_t *dst;
 	size_t ldx, n_col, per_item, m;
@@ -318,14 +317,14 @@ static void round_item(void *ctx, size_t item, int thread)
 	(void)thread;
 	for (size_t r = item * j->per_item; r < end; r++) {
 		uint16_t *d = j->dst + r * loom_round_stride((int64_t)j->n_col);
-		j->round(j->x + r * j->ldx, d, j->n_col);
+		loom_f32_to_bf16_n(j->x + r * j->ldx, d, j->n_col);
 		d[j->n_col] = 0; /* what an odd column is paired with */
 	}
 }
 
-void loom_matmul_round(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst)
+void loom_matmul_round(struct loom_pool *pool, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst)
 {
-	struct rounding j = {.round = loom_dot_for(isa)->round, .x = x, .dst = dst, .ldx = ldx, .n_col = (size_t)n_col, .m = (size_t)m,
+	struct rounding j = {.x = x, .dst = dst, .ldx = ldx, .n_col = (size_t)n_col, .m = (size_t)m,
 		.per_item = ROUND_FLOATS / (size_t)n_col > 0 ? ROUND_FLOATS / (size_t)n_col : 1};
 	size_t n = (j.m + j.per_item - 1) / j.per_item;
 

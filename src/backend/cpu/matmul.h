@@ -62,7 +62,7 @@ void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_pro
 /* Elements from one rounded row to the next. */
 size_t loom_round_stride(int64_t n_col);
 /* dst [m, loom_round_stride(n_col)] = x [m, n_col] (row stride ldx) in bfloat16. */
-void loom_matmul_round(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst);
+void loom_matmul_round(struct loom_pool *pool, const float *x, size_t ldx, int64_t m, int64_t n_col, uint16_t *dst);
 /* y = x W^T (+ bias) as dot.h defines it; w paired, x rounded. */
 void loom_matmul_dot(struct loom_pool *pool, enum loom_isa isa, const struct loom_packed *w, const uint16_t *x, int64_t m, const float *bias,
 	float *y, size_t ldy);
