@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Loom beside its peers: the same work, the same threads, one run, as ratios of medians.
+"""Loom beside its peers: the same work, the same threads, one run, in turns, as ratios of the best rounds (medians beside them).
 
-  usage: bench/peers.py LOOM_BIN DECODER_GGUF ENCODER_FOLDER [--threads 2] [--rounds 5] [--json FILE]
+  usage: bench/peers.py LOOM_BIN DECODER_GGUF ENCODER_FOLDER [--threads 2] [--rounds 5] [--only decoder,encoder,itself] [--json FILE]
 Peers that are not installed are left out and said so. The decoder is written once as float32 and bfloat16 safetensors folders (and GGUF files for
 llama.cpp) under ~/.cache/loom/bench.
 """
@@ -18,33 +18,54 @@ from pathlib import Path
 WORDS = "water stone light never under seven dance machine quiet river because theory of mind and the is open small".split()
 
 
-def median_ms(fn, rounds):
+def timed(fn):
+    t = time.perf_counter()
     fn()
-    out = []
-    for _ in range(rounds):
-        t = time.perf_counter()
-        fn()
-        out.append((time.perf_counter() - t) * 1e3)
-    return statistics.median(out)
+    return (time.perf_counter() - t) * 1e3
 
 
 class Table:
     def __init__(self):
         self.rows = []
 
-    def add(self, work, who, value, unit):
-        self.rows.append(dict(work=work, who=who, value=value, unit=unit))
-        print(f"  {work:38} {who:34} {value:10.2f} {unit}", flush=True)
+    def add(self, work, who, value, unit, median=None):
+        self.rows.append(dict(work=work, who=who, value=round(value, 4), median=round(value if median is None else median, 4), unit=unit))
+        print(f"  {work:58} {who:34} {value:10.2f} {unit}" + ("" if median is None else f"   (median {median:.2f})"), flush=True)
+
+    def in_turns(self, work, unit, runs, rounds):
+        """Each once a round, so that a busy moment of the machine hits all; the best round counts, the median stands beside it."""
+        got = {who: [] for who in runs}
+        for _ in range(rounds):
+            for who, fn in runs.items():
+                got[who].append(fn())
+        for who, v in got.items():
+            self.add(work, who, min(v) if unit == "ms" else max(v), unit, statistics.median(v))
 
     def ratios(self):
         """Ours over each peer's, so that above 1 is faster."""
+        print()
         for work in dict.fromkeys(r["work"] for r in self.rows):
             rows = [r for r in self.rows if r["work"] == work]
             ours = next((r for r in rows if r["who"] == "loom"), None)
             for r in rows:
                 if ours and r is not ours:
                     ratio = r["value"] / ours["value"] if r["unit"] == "ms" else ours["value"] / r["value"]
-                    print(f"  {work:38} loom over {r['who']:26} {ratio:6.2f}x")
+                    print(f"  {work:58} loom over {r['who']:26} {ratio:6.2f}x")
+
+    def save(self, path):
+        """Into a file of results, in place of those of the same works."""
+        if not path:
+            return
+        path, works = Path(path), {r["work"] for r in self.rows}
+        old = json.loads(path.read_text())["rows"] if path.exists() else []
+        when = dict(date=time.strftime("%Y-%m-%d"), command=" ".join(["bench/" + Path(sys.argv[0]).name, *sys.argv[1:]]))
+        rows = [r for r in old if r["work"] not in works] + [dict(r, **when) for r in self.rows]
+        path.write_text(json.dumps(dict(machine=machine(), rows=rows), indent=1) + "\n")
+
+
+def machine():
+    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    return f"{cpu}, {os.cpu_count()} cores, {os.uname().sysname} {os.uname().release}"
 
 
 def loom_bench(args, model, *extra):
@@ -101,43 +122,67 @@ def write_gguf(src, folder, dtype):
     return dst
 
 
-def torch_decoder(args, table, folders):
+def torch_decoder(folder, name):
     import torch
     import transformers as tf
-    torch.set_num_threads(args.threads)
-    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        m = tf.AutoModelForCausalLM.from_pretrained(folders[name], dtype=dtype).eval()
-        ids = torch.randint(0, 40000, (1, 512))
-        with torch.no_grad():
-            ms = median_ms(lambda: m(ids, logits_to_keep=1), args.rounds)
-            table.add(f"prefill 512, {name}", "torch", 512e3 / ms, "tokens/s")
-            o = m(ids[:, :32], use_cache=True)
-            past, step = o.past_key_values, torch.tensor([[5]])
-            t = time.perf_counter()
-            for _ in range(32):
-                past = m(step, past_key_values=past, use_cache=True).past_key_values
-            table.add(f"decode, {name}", "torch", 32 / (time.perf_counter() - t), "tokens/s")
+    m = tf.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, name)).eval()
+    ids, step = torch.randint(0, 40000, (1, 512)), torch.tensor([[5]])
+
+    @torch.no_grad()
+    def prefill():
+        return 512e3 / timed(lambda: m(ids, logits_to_keep=1))
+
+    @torch.no_grad()
+    def decode():
+        past = m(ids[:, :32], use_cache=True).past_key_values
+        t = time.perf_counter()
+        for _ in range(24):
+            past = m(step, past_key_values=past, use_cache=True).past_key_values
+        return 24 / (time.perf_counter() - t)
+    prefill()
+    return prefill, decode
 
 
-def llama_decoder(args, table, folders):
+def llama_decoder(args, folder, name):
     import llama_cpp
-    for name in ("float32", "bfloat16"):
-        path = write_gguf(args.decoder, folders[name], name)
-        m = llama_cpp.Llama(str(path), n_ctx=1024, n_batch=512, n_ubatch=512, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
-        ids = [random.randrange(40000) for _ in range(512)]
+    path = write_gguf(args.decoder, folder, name)
+    m = llama_cpp.Llama(str(path), n_ctx=1024, n_batch=512, n_ubatch=512, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
+    ids = [random.randrange(40000) for _ in range(512)]
 
-        def prefill():
-            m.reset()
-            m.eval(ids)
-        ms = median_ms(prefill, args.rounds)
-        table.add(f"prefill 512, {name}", "llama.cpp", 512e3 / ms, "tokens/s")
+    def prefill():
+        m.reset()
+        return 512e3 / timed(lambda: m.eval(ids))
+
+    def decode():
         m.reset()
         m.eval(ids[:32])
         m.eval([5])
         t = time.perf_counter()
         for _ in range(32):
             m.eval([5])
-        table.add(f"decode, {name}", "llama.cpp", 32 / (time.perf_counter() - t), "tokens/s")
+        return 32 / (time.perf_counter() - t)
+    prefill()
+    return prefill, decode
+
+
+def decoder(args, table):
+    import torch
+    torch.set_num_threads(args.threads)
+    folders = prepare(args)
+    for name in ("float32", "bfloat16"):
+        def loom(part, *extra, name=name):
+            return loom_bench(args, str(folders[name]), "--rounds", "1", "--only", part, *extra)
+        prefill = {"loom": lambda: loom("prefill")["prefill"]["512"]["tokens_per_second"]}
+        decode = {"loom": lambda: loom("decode")["decode"]["tokens_per_second"]}
+        if name == "bfloat16":
+            prefill["loom, compute bf16"] = lambda: loom("prefill", "--compute", "bf16")["prefill"]["512"]["tokens_per_second"]
+        prefill["torch"], decode["torch"] = torch_decoder(folders[name], name)
+        try:
+            prefill["llama.cpp"], decode["llama.cpp"] = llama_decoder(args, folders[name], name)
+        except ImportError as e:
+            print(f"  left out: llama.cpp: {e}", flush=True)
+        table.in_turns(f"prefill 512, {name}", "tokens/s", prefill, args.rounds)
+        table.in_turns(f"decode, {name}", "tokens/s", decode, args.rounds)
 
 
 def texts(n):
@@ -145,18 +190,18 @@ def texts(n):
     return [" ".join(rnd.choice(WORDS) for _ in range(rnd.randrange(8, 128))) for _ in range(n)]
 
 
-def st_encoder(args, table):
-    import torch
+SHORT = "A happy person in the rain"
+
+
+def st_encoder(args):
     from sentence_transformers import SentenceTransformer
-    torch.set_num_threads(args.threads)
     m = SentenceTransformer(args.encoder, device="cpu")
     batch = texts(128)
-    ms = median_ms(lambda: m.encode(batch, batch_size=32), max(1, args.rounds // 2))
-    table.add("embed 128 texts of mixed length", "sentence-transformers", 128e3 / ms, "texts/s")
-    table.add("embed one short text", "sentence-transformers", median_ms(lambda: m.encode(["A happy person in the rain"]), args.rounds * 4), "ms")
+    m.encode([SHORT])
+    return lambda: 128e3 / timed(lambda: m.encode(batch, batch_size=32)), lambda: timed(lambda: m.encode([SHORT]))
 
 
-def ort_encoder(args, table):
+def ort_encoder(args):
     import numpy as np
     import onnxruntime
     import torch
@@ -187,45 +232,61 @@ def ort_encoder(args, table):
         v = (h * mask[..., None]).sum(1) / mask.sum(1)[:, None]
         return v / np.linalg.norm(v, axis=1, keepdims=True)
     batch = sorted(texts(128), key=len)
-    ms = median_ms(lambda: [embed(batch[i:i + 32]) for i in range(0, 128, 32)], max(1, args.rounds // 2))
-    table.add("embed 128 texts of mixed length", "onnxruntime", 128e3 / ms, "texts/s")
-    table.add("embed one short text", "onnxruntime", median_ms(lambda: embed(["A happy person in the rain"]), args.rounds * 4), "ms")
+    embed([SHORT])
+    return (lambda: 128e3 / timed(lambda: [embed(batch[i:i + 32]) for i in range(0, 128, 32)])), lambda: timed(lambda: embed([SHORT]))
 
 
-def loom_all(args, table, folders):
-    for name in ("float32", "bfloat16"):
-        b = loom_bench(args, str(folders[name]))
-        table.add(f"prefill 512, {name}", "loom", b["prefill"]["512"]["tokens_per_second"], "tokens/s")
-        table.add(f"decode, {name}", "loom", b["decode"]["tokens_per_second"], "tokens/s")
-        if name == "float32":
-            table.add("all hidden states of 512, overhead", "loom", b["capture"]["overhead_percent"], "%")
+def encoder(args, table):
+    import torch
+    torch.set_num_threads(args.threads)
     lines = Path.home() / ".cache/loom/bench/texts.txt"
     lines.write_text("\n".join(texts(128)))
-    b = loom_bench(args, args.encoder, "--texts", str(lines))
-    table.add("embed 128 texts of mixed length", "loom", b["embed"]["texts_per_second"], "texts/s")
-    table.add("embed one short text", "loom", b["embed"]["one_short_ms"], "ms")
+    many = {"loom": lambda: loom_bench(args, args.encoder, "--texts", str(lines), "--rounds", "1")["embed"]["texts_per_second"]}
+    short = {"loom": lambda: loom_bench(args, args.encoder, "--rounds", "9")["embed"]["one_short_ms"]}
+    many["sentence-transformers"], short["sentence-transformers"] = st_encoder(args)
+    many["onnxruntime"], short["onnxruntime"] = ort_encoder(args)
+    table.in_turns("embed 128 texts of mixed length", "texts/s", many, args.rounds)
+    for who in ("sentence-transformers", "onnxruntime"): # as loom: the median of nine in each round
+        one = short[who]
+        short[who] = lambda one=one: statistics.median(one() for _ in range(9))
+    table.in_turns("embed one short text", "ms", short, args.rounds)
+
+
+def itself(args, table):
+    """What needs no peer: streams together, captures, long prompts."""
+    folders = prepare(args)
+    for name in ("float32", "bfloat16"):
+        def loom(part, *extra, name=name):
+            return loom_bench(args, str(folders[name]), "--rounds", "1", "--only", part, *extra)
+        one = max(loom("decode")["decode"]["tokens_per_second"] for _ in range(args.rounds))
+        s = [loom("streams")["streams"] for _ in range(args.rounds)]
+        table.add(f"decode of 8 streams over one, {name}", "loom", max(x["8"] for x in s) / one, "x")
+        table.add(f"decode of 32 streams over one, {name}", "loom", max(x["32"] for x in s) / one, "x")
+    b = loom_bench(args, str(folders["float32"]), "--rounds", str(3 * args.rounds), "--only", "capture")
+    table.add("all hidden states of 512 tokens, overhead", "loom", b["capture"]["overhead_percent"], "%")
+    for n in (512, 4096, 8192):
+        rate = [loom_bench(args, str(folders["float32"]), "--rounds", "1", "--only", "prefill", "--prompt", str(n))["prefill"][str(n)]["tokens_per_second"]
+                for _ in range(args.rounds if n < 8192 else 1)]
+        table.add(f"prefill {n}, float32", "loom", max(rate), "tokens/s", statistics.median(rate))
 
 
 def main():
+    parts = dict(decoder=decoder, encoder=encoder, itself=itself)
     p = argparse.ArgumentParser()
     p.add_argument("loom")
     p.add_argument("decoder")
     p.add_argument("encoder")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--only", default=",".join(parts))
     p.add_argument("--json")
     args = p.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
-    table, folders = Table(), prepare(args)
-    for fn, extra in ((loom_all, (folders,)), (torch_decoder, (folders,)), (llama_decoder, (folders,)), (st_encoder, ()), (ort_encoder, ())):
-        try:
-            fn(args, table, *extra)
-        except ImportError as e:
-            print(f"  left out: {fn.__name__}: {e}", flush=True)
-    print()
+    table = Table()
+    for part in args.only.split(","):
+        parts[part](args, table)
     table.ratios()
-    if args.json:
-        Path(args.json).write_text(json.dumps(dict(date=time.strftime("%Y-%m-%d"), rows=table.rows), indent=1))
+    table.save(args.json)
 
 
 if __name__ == "__main__":

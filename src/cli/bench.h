@@ -31,12 +31,13 @@ struct loom_request loom_bench_generate(const int32_t *ids, size_t n, int64_t ma
 size_t loom_bench_prompt_length(const struct loom_bench *b);
 /* Token numbers unlike those before. */
 void loom_bench_prompt(struct loom_bench *b, int32_t *ids, size_t n);
-int loom_bench_decoder(struct loom_bench *b, bool json);
+/* only: "prefill", "first", "decode", "streams" or "capture"; NULL: all. */
+int loom_bench_decoder(struct loom_bench *b, const char *only, bool json);
 int loom_bench_encoder(struct loom_bench *b, const char *texts, bool json);
 /* Clients at a running server. */
 struct loom_load_options {
 	const char *url, *key, *kind, *capture, *format; /* NULL: none; kind "generate", "stream" or "embed" */
-	int64_t clients, requests, prompt_tokens, max_tokens;
+	int64_t clients, requests, prompt_tokens, max_tokens, words;
 };
 int loom_bench_load(const struct loom_load_options *o, const char *model, bool json);
 /* The roofline page. */

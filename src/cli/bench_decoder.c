@@ -1,5 +1,6 @@
 /* bench_decoder.c: loom bench of a model that generates: a prompt, its first token, one stream and several together, and what captures add. */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench.h"
 #include "mem.h"
@@ -54,10 +55,12 @@ static double overhead(struct loom_bench *b, const struct loom_request *plain, c
 
 struct result {
 	size_t n_prompt;
-	double prefill_ms, first_ms, one, eight, many, capture;
+	double prefill_ms, first_ms, one, eight, many, capture; /* 0: not measured */
 };
 
-static bool measure(struct loom_bench *b, int32_t *ids, struct result *r)
+static const char *const parts[] = {"prefill", "first", "decode", "streams", "capture", NULL};
+
+static bool measure_part(struct loom_bench *b, const char *part, int32_t *ids, struct result *r)
 {
 	static const int64_t last = -1;
 	struct loom_capture_spec spec = {.name = "h", .site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_ALL, .select = LOOM_SELECT_ALL,
@@ -70,48 +73,87 @@ static bool measure(struct loom_bench *b, int32_t *ids, struct result *r)
 	with = prefill;
 	with.captures = &spec;
 	with.n_capture = 1;
-	return (r->prefill_ms = loom_bench_median_ms(b, &prefill, 1, ids, r->n_prompt)) >= 0 &&
-		(r->first_ms = loom_bench_median_ms(b, &first, 1, ids, r->n_prompt)) >= 0 && (r->one = decode_rate(b, 1)) >= 0 &&
-		(r->eight = decode_rate(b, 8)) >= 0 && (r->many = decode_rate(b, MAX_STREAMS)) >= 0 &&
-		((r->capture = overhead(b, &prefill, &with, ids, r->n_prompt)) >= 0 || b->err.status == LOOM_OK);
-}
-
-static void print(const struct loom_bench *b, const struct result *r, bool json)
-{
-	double rate = (double)r->n_prompt * 1e3 / r->prefill_ms;
-
-	if (json) {
-		(void)printf("{\"prefill\": {\"%zu\": {\"ms\": %.3f, \"tokens_per_second\": %.2f}}, \"first_token_ms\": %.3f, \"decode\": "
-			"{\"tokens_per_second\": %.2f, \"between_tokens_ms\": %.3f, \"streams_8\": %.2f, \"streams_32\": %.2f}, \"capture\": "
-			"{\"overhead_percent\": %.2f}, \"load_seconds\": %.3f, \"memory_bytes\": %llu, \"compute\": \"%s\", \"dtype\": \"%s\", \"isa\": \"%s\"}\n",
-			r->n_prompt, r->prefill_ms, rate, r->first_ms, r->one, 1e3 / r->one, r->eight, r->many, r->capture, b->info.load_seconds,
-			(unsigned long long)b->info.memory_bytes, b->info.compute, b->info.dtype, loom_cpu_isa());
-		return;
+	if (strcmp(part, "prefill") == 0) {
+		r->prefill_ms = loom_bench_median_ms(b, &prefill, 1, ids, r->n_prompt);
+	} else if (strcmp(part, "first") == 0) {
+		r->first_ms = loom_bench_median_ms(b, &first, 1, ids, r->n_prompt);
+	} else if (strcmp(part, "decode") == 0) {
+		r->one = decode_rate(b, 1);
+	} else if (strcmp(part, "streams") == 0) {
+		r->eight = decode_rate(b, 8);
+		r->many = decode_rate(b, MAX_STREAMS);
+	} else {
+		r->capture = overhead(b, &prefill, &with, ids, r->n_prompt);
 	}
-	(void)printf("%s weights, compute %s, %s; loaded in %.2f s\n", b->info.dtype, b->info.compute, loom_cpu_isa(), b->info.load_seconds);
-	(void)printf("prompt of %zu tokens            %9.1f ms  %9.1f tokens/s\n", r->n_prompt, r->prefill_ms, rate);
-	(void)printf("first token after it            %9.1f ms\n", r->first_ms);
-	(void)printf("1 stream                        %9.1f ms  %9.1f tokens/s\n", 1e3 / r->one, r->one);
-	(void)printf("8 streams together              %9.1f ms  %9.1f tokens/s  %.1fx one\n", 8e3 / r->eight, r->eight, r->eight / r->one);
-	(void)printf("%d streams together             %9.1f ms  %9.1f tokens/s  %.1fx one\n", MAX_STREAMS, MAX_STREAMS * 1e3 / r->many, r->many,
-		r->many / r->one);
-	(void)printf("all hidden states of the prompt %+9.1f %%\n", r->capture);
+	return b->err.status == LOOM_OK;
 }
 
-int loom_bench_decoder(struct loom_bench *b, bool json)
+static void print_text(const struct loom_bench *b, const struct result *r)
+{
+	(void)printf("%s weights, compute %s, %s; loaded in %.2f s\n", b->info.dtype, b->info.compute, loom_cpu_isa(), b->info.load_seconds);
+	if (r->prefill_ms > 0) {
+		(void)printf("prompt of %zu tokens            %9.1f ms  %9.1f tokens/s\n", r->n_prompt, r->prefill_ms, (double)r->n_prompt * 1e3 / r->prefill_ms);
+	}
+	if (r->first_ms > 0) {
+		(void)printf("first token after it            %9.1f ms\n", r->first_ms);
+	}
+	if (r->one > 0) {
+		(void)printf("1 stream                        %9.1f ms  %9.1f tokens/s\n", 1e3 / r->one, r->one);
+	}
+	if (r->many > 0) {
+		(void)printf("8 streams together              %9.1f ms  %9.1f tokens/s\n", 8e3 / r->eight, r->eight);
+		(void)printf("%d streams together             %9.1f ms  %9.1f tokens/s\n", MAX_STREAMS, MAX_STREAMS * 1e3 / r->many, r->many);
+	}
+	if (r->capture != 0) {
+		(void)printf("all hidden states of the prompt %+9.1f %%\n", r->capture);
+	}
+}
+
+static void print_json(const struct loom_bench *b, const struct result *r)
+{
+	(void)printf("{\"dtype\": \"%s\", \"compute\": \"%s\", \"isa\": \"%s\", \"load_seconds\": %.3f, \"memory_bytes\": %llu", b->info.dtype,
+		b->info.compute, loom_cpu_isa(), b->info.load_seconds, (unsigned long long)b->info.memory_bytes);
+	if (r->prefill_ms > 0) {
+		(void)printf(", \"prefill\": {\"%zu\": {\"ms\": %.3f, \"tokens_per_second\": %.2f}}", r->n_prompt, r->prefill_ms,
+			(double)r->n_prompt * 1e3 / r->prefill_ms);
+	}
+	if (r->first_ms > 0) {
+		(void)printf(", \"first_token_ms\": %.3f", r->first_ms);
+	}
+	if (r->one > 0) {
+		(void)printf(", \"decode\": {\"tokens_per_second\": %.2f, \"between_tokens_ms\": %.3f}", r->one, 1e3 / r->one);
+	}
+	if (r->many > 0) {
+		(void)printf(", \"streams\": {\"8\": %.2f, \"%d\": %.2f}", r->eight, MAX_STREAMS, r->many);
+	}
+	if (r->capture != 0) {
+		(void)printf(", \"capture\": {\"overhead_percent\": %.2f}", r->capture);
+	}
+	(void)printf("}\n");
+}
+
+int loom_bench_decoder(struct loom_bench *b, const char *only, bool json)
 {
 	struct result r = {.n_prompt = loom_bench_prompt_length(b)};
 	int32_t *ids = loom_calloc(r.n_prompt, sizeof(*ids));
-	int rc = LOOM_EXIT_OK;
+	bool any = false, ok = ids != NULL;
 
 	if (!ids) {
 		(void)loom_err_nomem(&b->err, "a prompt", r.n_prompt * sizeof(*ids));
 	}
-	if (!ids || !measure(b, ids, &r)) {
-		rc = loom_fail(&b->err);
-	} else {
-		print(b, &r, json);
+	for (size_t i = 0; ok && parts[i]; i++) {
+		if (!only || strcmp(only, parts[i]) == 0) {
+			any = true;
+			ok = measure_part(b, parts[i], ids, &r);
+		}
 	}
 	loom_free(ids);
-	return rc;
+	if (!ok) {
+		return loom_fail(&b->err);
+	}
+	if (!any) {
+		return loom_fail_usage("--only: expected prefill, first, decode, streams or capture, found \"%s\"", only);
+	}
+	(json ? print_json : print_text)(b, &r);
+	return LOOM_EXIT_OK;
 }

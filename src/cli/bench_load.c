@@ -51,12 +51,12 @@ static void put_prompt(const struct load *l, uint32_t seed, struct loom_buf *b)
 	(void)loom_buf_putc(b, ']');
 }
 
-/* Eight to 127 words. */
-static void put_text(uint32_t seed, struct loom_buf *b)
+/* Eight to 127 words, or as many as were asked for. */
+static void put_text(const struct load *l, uint32_t seed, struct loom_buf *b)
 {
 	static const char *const words[] = {"water", "stone", "light", "never", "under", "seven", "dance", "machine", "quiet", "river", "because", "theory",
 		"of", "mind", "and", "the", "is", "open", "small"};
-	uint32_t n = 8 + mix(seed) % 120;
+	uint32_t n = l->o->words > 0 ? (uint32_t)l->o->words : 8 + mix(seed) % 120;
 
 	(void)loom_buf_puts(b, "\"text\":\"");
 	for (uint32_t i = 0; i < n; i++) {
@@ -76,7 +76,7 @@ static bool put_body(const struct load *l, uint32_t seed, struct loom_buf *b)
 	loom_json_put_str(&j, l->model);
 	(void)loom_buf_putc(b, ',');
 	if (l->kind == KIND_EMBED) {
-		put_text(seed, b);
+		put_text(l, seed, b);
 	} else {
 		put_prompt(l, seed, b);
 		(void)loom_buf_printf(b, ",\"max_tokens\":%lld,\"temperature\":0,\"return_hidden_states\":%s", (long long)l->o->max_tokens,

@@ -100,7 +100,7 @@ int loom_cmd_bench(int argc, char **argv)
 	struct loom_run_options run = {.config = NULL};
 	struct loom_load_options load = {.kind = "generate", .clients = 8, .requests = 64, .prompt_tokens = 64, .max_tokens = 32};
 	struct loom_bench b = {.rounds = 0};
-	const char *model = NULL, *texts = NULL;
+	const char *model = NULL, *texts = NULL, *only = NULL;
 	bool json = false, ops = false;
 	int64_t rounds = 5, prompt = 512;
 	const struct loom_opt opts[] = {
@@ -108,6 +108,7 @@ int loom_cmd_bench(int argc, char **argv)
 		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, LOOM_BENCH_MAX_ROUNDS, NULL, "N",
 			"measurements of each number; the median is printed (default 5)"},
 		{"--prompt", 0, LOOM_OPT_INT, &prompt, 1, 1e6, NULL, "N", "tokens of the prompt that is measured (default 512)"},
+		{"--only", 0, LOOM_OPT_STRING, &only, 0, 0, NULL, "PART", "prefill, first, decode, streams or capture alone"},
 		{"--ops", 0, LOOM_OPT_FLAG, &ops, 0, 0, NULL, NULL, "bytes, flops and time of each op of the plan, beside the machine's roofs"},
 		{"--texts", 0, LOOM_OPT_STRING, &texts, 0, 0, NULL, "FILE", "texts to embed, one a line (encoders)"},
 		{"--load", 0, LOOM_OPT_STRING, &load.url, 0, 0, NULL, "URL", "clients at a running server on this machine instead, http://127.0.0.1:PORT"},
@@ -116,6 +117,7 @@ int loom_cmd_bench(int argc, char **argv)
 		{"--requests", 0, LOOM_OPT_INT, &load.requests, 1, 1e9, NULL, "N", "--load: requests of all clients together (default 64)"},
 		{"--prompt-tokens", 0, LOOM_OPT_INT, &load.prompt_tokens, 1, 1e6, NULL, "N", "--load: tokens of each prompt (default 64)"},
 		{"--max-tokens", 0, LOOM_OPT_INT, &load.max_tokens, 0, 1e6, NULL, "N", "--load: tokens to generate (default 32)"},
+		{"--words", 0, LOOM_OPT_INT, &load.words, 1, 1e6, NULL, "N", "--load: words of each text to embed (default: 8 to 127)"},
 		{"--format", 0, LOOM_OPT_STRING, &load.format, 0, 0, NULL, "NAME", "--load: also ask for hidden states, as list, base64 or safetensors"},
 		{"--capture", 0, LOOM_OPT_STRING, &load.capture, 0, 0, NULL, "JSON", "--load: capture object of each request"},
 		{"--key", 0, LOOM_OPT_STRING, &load.key, 0, 0, NULL, "KEY", "--load: the server's API key"},
@@ -146,7 +148,7 @@ int loom_cmd_bench(int argc, char **argv)
 		loom_engine_opts_get(b.e, &o);
 		rc = loom_bench_ops(&b, json, o.n_thread);
 	} else {
-		rc = b.info.causal ? loom_bench_decoder(&b, json) : loom_bench_encoder(&b, texts, json);
+		rc = b.info.causal ? loom_bench_decoder(&b, only, json) : loom_bench_encoder(&b, texts, json);
 	}
 	loom_close_one(b.e, b.r);
 	return rc;

@@ -84,7 +84,9 @@ def test_bench_load_refuses(loom_bin, args, says):
 def test_bench_decoder(loom_bin, tiny):
     r = run(loom_bin, "bench", tiny("llama-gqa"), "--prompt", "40", "--rounds", "1", "--json", "--device", "cpu")
     got = json.loads(r.stdout)
-    assert got["prefill"]["40"]["tokens_per_second"] > 0 and got["decode"]["streams_32"] > 0
+    only = json.loads(run(loom_bin, "bench", tiny("llama-gqa"), "--only", "decode", "--rounds", "1", "--json").stdout)
+    assert "decode" in only and "prefill" not in only and run(loom_bin, "bench", tiny("llama-gqa"), "--only", "x").returncode == 2
+    assert got["prefill"]["40"]["tokens_per_second"] > 0 and got["streams"]["32"] > 0
 
 
 def test_embed_tokenize_plan_probe(loom_bin, post, tiny):
