@@ -32,7 +32,7 @@ class Loom:
     def __init__(self, args):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen([args.loom, "serve", "--port", str(port), "--threads", str(args.threads), "--device", "cpu", "--log-level", "error"],
+        self.process = subprocess.Popen([args.loom, "serve", "--host", "127.0.0.1", "--port", str(port), "--threads", str(args.threads), "--device", "cpu", "--log-level", "error"],
                                         stdout=subprocess.DEVNULL)
         wait_for(self.url)
 
