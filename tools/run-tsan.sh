@@ -3,7 +3,7 @@
 # real HTTP with tests/api. BUILD: the build folder. LOOM_STORM_SECONDS: how long the storm lasts (20).
 set -u
 build=${BUILD:-build-tsan}
-export LOOM_BIN=$PWD/$build/loom LOOM_STORM_SECONDS=${LOOM_STORM_SECONDS:-20}
+export HF_HUB_OFFLINE=1 LOOM_BIN=$PWD/$build/loom LOOM_STORM_SECONDS=${LOOM_STORM_SECONDS:-20}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:exitcode=66}
 log=$build/test-logs
 mkdir -p "$log"

@@ -128,7 +128,7 @@ class Soak:
                 dice = rng.random()
                 time.sleep(2 * pause * rng.random())
                 try:
-                    if dice < 0.7:
+                    if dice < 0.7 or (dice >= 0.9 and stop_after is not None): # in a row, nobody leaves
                         i = rng.randrange(len(requests))
                         self.one_good(c, i, *requests[i])
                     elif dice < 0.9 and dice > 0.72:
