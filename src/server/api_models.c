@@ -280,6 +280,8 @@ enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *e
 enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err *err)
 {
 	struct loom_json_out j;
+	char id[512];
+	bool found = find_loaded(x->engine, x->rest, id, sizeof(id));
 	enum loom_status rc = loom_engine_unload(x->engine, x->rest, x->opts->drain_seconds * 1000, err);
 
 	if (rc) {
@@ -288,7 +290,7 @@ enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err 
 	loom_json_out_init(&j, &x->body.head);
 	loom_json_open(&j, '{');
 	named(&j, "status", "unloaded");
-	named(&j, "model_id", x->rest);
+	named(&j, "model_id", found ? id : x->rest);
 	loom_json_close(&j, '}');
 	return loom_exchange_done(x, err);
 }

@@ -267,7 +267,7 @@ static bool one_request(struct loom_conn *c, struct loom_call *k)
 		loom_call_init(k, c);
 		k->close_after = !k->head.keep_alive || (most && c->n_request >= most);
 		if ((rc = loom_call_check(k, &err))) {
-			k->close_after = k->close_after || k->head.chunked || k->head.length > 0;
+			k->close_after = k->close_after || k->head.chunked || k->head.length > 0 || rc == LOOM_E_LENGTH || rc == LOOM_E_NOT_IMPLEMENTED;
 			loom_call_error(k, &err);
 		} else if ((k->head.chunked || k->head.length > 0) && (rc = read_body(k, &err))) {
 			refuse(k, &err);

@@ -17,24 +17,27 @@
 #define MAYBE_STRING "{\"type\":[\"string\",\"null\"]}"
 #define LIST_OF(what) "{\"type\":\"array\",\"items\":" what "}"
 
-/* A dry run has other keys, so none of an answer's is required. */
-#define GENERATED "{\"type\":\"object\",\"properties\":{\"text\":" STRING ",\"token_count\":" INTEGER ",\"token_ids\":" LIST_OF(INTEGER) \
+/* With "dry_run": estimates. */
+#define ESTIMATE OBJECT("\"prompt_tokens\":" INTEGER ",\"bytes\":" INTEGER ",\"captures\":" MAP, "\"prompt_tokens\",\"bytes\",\"captures\"")
+#define ESTIMATES OBJECT("\"results\":" LIST_OF(ESTIMATE) ",\"bytes\":" INTEGER, "\"results\",\"bytes\"")
+#define OR(a, b) "{\"anyOf\":[" a "," b "]}"
+#define GENERATED "{\"type\":\"object\",\"required\":[\"text\",\"token_count\",\"token_ids\",\"finish_reason\",\"hidden_states\",\"metadata\"],\"properties\":{\"text\":" STRING ",\"token_count\":" INTEGER ",\"token_ids\":" LIST_OF(INTEGER) \
 	",\"finish_reason\":" STRING ",\"hidden_states\":" MAYBE_MAP ",\"sequence_hidden_states\":" MAP ",\"attention_weights\":" MAP \
 	",\"captures\":" MAP ",\"metadata\":" MAP "}}"
-#define EMBEDDED "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\"]},\"shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP "}}"
+#define EMBEDDED "{\"type\":\"object\",\"required\":[\"embedding\",\"shape\",\"metadata\"],\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\"]},\"shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP "}}"
 
 static const char answer_health[] = OBJECT("\"status\":" STRING ",\"model_loaded\":" MAYBE_STRING ",\"gpu_info\":" MAP ",\"config\":" MAP
 	",\"cpu_info\":" MAP ",\"version\":" STRING, "\"status\",\"model_loaded\",\"gpu_info\",\"config\",\"cpu_info\",\"version\"");
-static const char answer_generate[] = GENERATED;
-static const char answer_generate_batch[] = OBJECT("\"results\":" LIST_OF(GENERATED) ",\"total_tokens\":" INTEGER ",\"total_time_ms\":" NUMBER
-	",\"prompts_processed\":" INTEGER, "\"results\",\"total_tokens\",\"total_time_ms\",\"prompts_processed\"");
-static const char answer_embed[] = EMBEDDED;
-static const char answer_embed_batch[] = OBJECT("\"embeddings\":" LIST ",\"shapes\":" LIST_OF(LIST_OF(INTEGER)) ",\"total_time_ms\":" NUMBER
-	",\"texts_processed\":" INTEGER ",\"metadata\":" MAP, "\"total_time_ms\",\"texts_processed\"");
-static const char answer_analyze[] = OBJECT("\"mean\":{\"type\":[\"number\",\"null\"]},\"std\":{\"type\":[\"number\",\"null\"]},\"shape\":"
+static const char answer_generate[] = OR(GENERATED, ESTIMATE);
+static const char answer_generate_batch[] = OR(OBJECT("\"results\":" LIST_OF(GENERATED) ",\"total_tokens\":" INTEGER ",\"total_time_ms\":" NUMBER
+	",\"prompts_processed\":" INTEGER, "\"results\",\"total_tokens\",\"total_time_ms\",\"prompts_processed\""), ESTIMATES);
+static const char answer_embed[] = OR(EMBEDDED, ESTIMATE);
+static const char answer_embed_batch[] = OR(OBJECT("\"embeddings\":" LIST ",\"shapes\":" LIST_OF(LIST_OF(INTEGER)) ",\"total_time_ms\":" NUMBER
+	",\"texts_processed\":" INTEGER ",\"metadata\":" MAP, "\"embeddings\",\"shapes\",\"total_time_ms\",\"texts_processed\""), ESTIMATES);
+static const char answer_analyze[] = OR(OBJECT("\"mean\":{\"type\":[\"number\",\"null\"]},\"std\":{\"type\":[\"number\",\"null\"]},\"shape\":"
 	LIST_OF(INTEGER) ",\"layer\":" INTEGER ",\"dtype\":" STRING ",\"embedding_shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP,
 	"\"mean\",\"std\",\"min\",\"max\",\"l2_norm\",\"sparsity\",\"percentile_25\",\"percentile_50\",\"percentile_75\",\"shape\",\"layer\","
-	"\"dtype\",\"embedding_shape\",\"metadata\"");
+	"\"dtype\",\"embedding_shape\",\"metadata\""), ESTIMATE);
 static const char answer_tokenize[] = OBJECT("\"ids\":" LIST_OF(INTEGER) ",\"tokens\":" LIST_OF(STRING) ",\"offsets\":" LIST_OF(LIST_OF(INTEGER))
 	",\"special_tokens_mask\":" LIST_OF(INTEGER), "\"ids\",\"tokens\",\"offsets\",\"special_tokens_mask\"");
 static const char answer_detokenize[] = OBJECT("\"text\":" STRING, "\"text\"");
