@@ -52,6 +52,9 @@ enum loom_status loom_engine_fetch(struct loom_engine *e, struct loom_entry *ent
 		fputc('\n', stderr);
 	if (w.start_ms > 0 && !st)
 		loom_log(LOOM_LOG_INFO, "fetched %s: %.1f MB in %.1f s", id, (double)w.bytes / 1e6, (loom_clock_ms() - w.start_ms) / 1000);
+	if (st == LOOM_E_NOT_FOUND && e->local_limited && strchr("/.~", id[0]) && !loom_engine_local(e, id))
+		return loom_err_set(err, st, "no such model \"%.200s\": other machines can reach this server, so it takes paths only below "
+			"models.local_roots", id);
 	if (st == LOOM_E_CANCELLED)
 		return loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down");
 	return st;

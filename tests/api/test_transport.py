@@ -146,7 +146,7 @@ def test_folders_as_models_only_for_this_machine(daemon, tiny, tmp_path):
     with d.http() as c:
         for m in (tiny("llama-gqa"), "/etc/passwd", "/etc", "/nonexistent"):
             r = c.post("/generate", json=dict(body, model=m))
-            assert r.status_code == 404
+            assert r.status_code == 404 and "models.local_roots" in r.json()["detail"]
             assert r.json()["error"]["message"].replace(m, "X") == c.post("/generate", json=dict(body, model="/no/no")).json()["error"]["message"].replace("/no/no", "X")
         assert c.get("/loaders/probe/" + tiny("llama-gqa")).status_code == 404
     root = tmp_path / "models"
