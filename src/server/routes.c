@@ -21,10 +21,12 @@
 #define ESTIMATE OBJECT("\"prompt_tokens\":" INTEGER ",\"bytes\":" INTEGER ",\"captures\":" MAP, "\"prompt_tokens\",\"bytes\",\"captures\"")
 #define ESTIMATES OBJECT("\"results\":" LIST_OF(ESTIMATE) ",\"bytes\":" INTEGER, "\"results\",\"bytes\"")
 #define OR(a, b) "{\"anyOf\":[" a "," b "]}"
-#define GENERATED "{\"type\":\"object\",\"required\":[\"text\",\"token_count\",\"token_ids\",\"finish_reason\",\"hidden_states\",\"metadata\"],\"properties\":{\"text\":" STRING ",\"token_count\":" INTEGER ",\"token_ids\":" LIST_OF(INTEGER) \
+#define GENERATED "{\"type\":\"object\",\"required\":[\"text\",\"token_count\",\"token_ids\",\"finish_reason\",\"hidden_states\",\"metadata\"]," \
+	"\"properties\":{\"text\":" STRING ",\"token_count\":" INTEGER ",\"token_ids\":" LIST_OF(INTEGER) \
 	",\"finish_reason\":" STRING ",\"hidden_states\":" MAYBE_MAP ",\"sequence_hidden_states\":" MAP ",\"attention_weights\":" MAP \
 	",\"captures\":" MAP ",\"metadata\":" MAP "}}"
-#define EMBEDDED "{\"type\":\"object\",\"required\":[\"embedding\",\"shape\",\"metadata\"],\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\"]},\"shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP "}}"
+#define EMBEDDED "{\"type\":\"object\",\"required\":[\"embedding\",\"shape\",\"metadata\"]," \
+	"\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\"]},\"shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP "}}"
 
 static const char answer_health[] = OBJECT("\"status\":" STRING ",\"model_loaded\":" MAYBE_STRING ",\"gpu_info\":" MAP ",\"config\":" MAP
 	",\"cpu_info\":" MAP ",\"version\":" STRING, "\"status\",\"model_loaded\",\"gpu_info\",\"config\",\"cpu_info\",\"version\"");
