@@ -92,7 +92,7 @@ tsan: deps
 	@BUILD=$(BUILD)-tsan tools/run-tsan.sh
 
 bench: deps $(BIN)
-	@$(MAKE) --no-print-directory $(BUILD)/tests/kernels/test_matmul
+	@$(MAKE) --no-print-directory $(BUILD)/tests/kernels/test_matmul $(BUILD)/tests/kernels/test_dot
 	@tools/install-deps.sh bench
 	@BUILD=$(BUILD) bench/run.sh
 
