@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -155,7 +156,77 @@ def gguf(args, tmp):
             print("\n".join(x[:300] for x in out.splitlines()[:args.lines]))
 
 
-PARTS = {"spm": spm, "gguf": gguf}
+# --- every stage and option
+
+def survives(make):
+    """Runs it in a child: the library panics on some pipelines and never returns on others."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(8)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            make()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def stages(args, tmp):
+    """Pipelines drawn at random from every stage with every option, on small vocabularies."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders as D, models, normalizers as N, pre_tokenizers as P, processors as S
+    import random
+    rng = random.Random(args.seed)
+    flag, pick = lambda: rng.random() < 0.5, rng.choice
+    behavior = lambda: pick(["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"])
+    pattern = lambda: pick(["a", " ", "", "ab", Regex("[aeiou]+"), Regex(r"\s+"), Regex(r"\p{L}+|\p{N}"), Regex(r"\w+|[^\w\s]+"), Regex("^|$"),
+        Regex(r"(?=b)"), Regex(r"\b"), Regex("(?i)the|ß|s"), Regex(r"[\p{L}&&[^a-m]]+"), Regex(r"[^\s[^a-z]]+"), Regex("."), Regex(r"\A.|.\z"),
+        Regex(r"[[:punct:]]"), Regex(r"\p{Han}+|\p{Hiragana}"), Regex(r"x*")])
+    rules = fx.charsmap(fx.RULES)
+    norm = lambda: pick([lambda: N.BertNormalizer(flag(), flag(), pick([None, True, False]), flag()), N.NFC, N.NFD, N.NFKC, N.NFKD, N.Lowercase,
+        lambda: N.Strip(flag(), flag()), N.StripAccents, lambda: N.Replace(pattern(), pick(["", "x", "▁", "é"])), lambda: N.Prepend(pick(["▁", "ab"])),
+        N.Nmt, N.ByteLevel, lambda: N.Precompiled(rules)])()
+    pre = lambda: pick([lambda: P.ByteLevel(flag(), flag(), flag()), P.BertPreTokenizer, P.Whitespace, P.WhitespaceSplit,
+        lambda: P.Metaspace(pick("▁_"), pick(["always", "never", "first"]), flag()), lambda: P.Digits(flag()), lambda: P.Punctuation(behavior()),
+        lambda: P.CharDelimiterSplit(pick(" ae")), lambda: P.Split(pattern(), behavior(), flag()), P.UnicodeScripts,
+        lambda: P.FixedLength(rng.randint(1, 7))])()
+    dec = lambda: pick([D.ByteLevel, lambda: D.WordPiece(pick(["##", "a", ""]), flag()), lambda: D.BPEDecoder(pick(["</w>", "a"])),
+        lambda: D.CTC(pick(["<pad>", "a"]), pick("|e"), flag()), lambda: D.Metaspace(pick("▁a"), pick(["always", "never", "first"])), D.ByteFallback,
+        lambda: D.Replace(pattern(), pick(["", "Z"])), D.Fuse, lambda: D.Strip(pick(" a▁"), rng.randint(0, 3), rng.randint(0, 3))])()
+    some = lambda make, n: [make() for _ in range(rng.randint(0, n))]
+    names, skipped = list(fx.VARIANTS), 0
+    for i in range(args.pipelines):
+        source = pathlib.Path(__file__).parent.parent / "tests" / "tokenizers" / pick(names) / "tokenizer.json"
+        t = Tokenizer.from_file(str(source))
+        spec_of = lambda kind, key, items: None if not items else json.loads(kind(items).__getstate__())
+        j = json.loads(t.to_str())
+        j["normalizer"] = spec_of(N.Sequence, "n", some(norm, 3))
+        j["pre_tokenizer"] = spec_of(P.Sequence, "p", some(pre, 3))
+        j["decoder"] = spec_of(D.Sequence, "d", some(dec, 3))
+        if j["model"].get("type") == "BPE":
+            j["model"].update(fuse_unk=flag(), byte_fallback=flag(), ignore_merges=flag())
+        a = lambda c: {"content": c, "lstrip": flag(), "rstrip": flag(), "single_word": flag(), "normalized": flag(), "special": flag()}
+        texts = rng.sample(["<l>", "abc", " x", "é", "中", "the", "▁a", "Ab", "\n", "<mask>", "don"], rng.randint(0, 5))
+        j["added_tokens"] = [{"id": t.get_vocab_size() + k, **a(c)} for k, c in enumerate(texts)]
+        post = pick([None, S.ByteLevel(trim_offsets=flag(), add_prefix_space=flag(), use_regex=flag()), S.BertProcessing(("b", 1), ("c", 2)),
+            S.RobertaProcessing(("b", 1), ("c", 2), flag(), flag()), S.Sequence([S.ByteLevel(trim_offsets=flag()), S.TemplateProcessing(
+            single="b:0 $A:1", pair="$A b $B:1 b:1", special_tokens=[("b", 1)])])])
+        j["post_processor"] = None if post is None else json.loads(post.__getstate__())
+        folder = tmp / f"stages-{args.seed}-{i}"
+        folder.mkdir()
+        fx.dump(folder / "tokenizer.json", j)
+        if not survives(lambda: fx.write_cases(Tokenizer.from_file(str(folder / "tokenizer.json")), folder, args)):
+            skipped += 1
+            continue
+        ok, out = run(args, "test_tokenizer", folder)
+        if not ok:
+            failed.append(folder.name)
+            print(f"FAIL {i}:", {k: j[k] for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens")}, source.parent.name)
+            print("\n".join(x[:300] for x in out.splitlines()[2:args.lines // 2]))
+    print(f"stages: {args.pipelines - skipped} pipelines as well as {skipped} on which the library panics or hangs")
+
+
+PARTS = {"spm": spm, "gguf": gguf, "stages": stages}
 
 
 def main():
@@ -164,6 +235,7 @@ def main():
     p.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build")
     p.add_argument("--random", type=int, default=300)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--pipelines", type=int, default=200)
     p.add_argument("--lines", type=int, default=20)
     p.add_argument("--sdist", type=pathlib.Path)
     p.add_argument("--keep", type=pathlib.Path)

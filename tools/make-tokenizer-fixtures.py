@@ -259,8 +259,27 @@ def t5():
     return t
 
 
+def wordlevel():
+    t = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    t.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit(" "), pre_tokenizers.UnicodeScripts(),
+        pre_tokenizers.Punctuation("merged_with_next")])
+    t.train_from_iterator([CORPUS], trainers.WordLevelTrainer(vocab_size=300, special_tokens=["[UNK]", "[PAD]", "|"], show_progress=False))
+    t.post_processor = processors.TemplateProcessing(single="[PAD]:2 $A:1 |", pair="$B:1 [PAD]:3 $A:4 |", special_tokens=[("[PAD]", 1), ("|", 2)])
+    t.decoder = decoders.CTC(pad_token="[PAD]")
+    return t
+
+
+def fixed():
+    t = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    t.pre_tokenizer = pre_tokenizers.FixedLength(4)
+    t.train_from_iterator([CORPUS], trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False))
+    t.decoder = decoders.Sequence([decoders.BPEDecoder(), decoders.Replace(Regex("[aeiou]"), "*"), decoders.Strip(" ", 1, 0)])
+    return t
+
+
 VARIANTS = {
-    "xlmr": xlmr, "t5": t5,
+    "xlmr": xlmr, "t5": t5, "wordlevel": wordlevel, "fixed": fixed,
     "gpt2": gpt2, "roberta": roberta, "trimmed": trimmed, "llama3": llama3, "added": added,
     "qwen2": lambda: byte_bpe(split(QWEN2), norm=normalizers.NFC()),
     "tekken": lambda: byte_bpe(split(TEKKEN), ignore_merges=True),

@@ -136,6 +136,46 @@ def decompositions(out):
         out.append("const struct loom_uc_ranges loom_uc_%s = { %s, sizeof %s / sizeof %s[0] };" % ((name,) + (name,) * 3))
 
 
+def scripts():
+    """src/tokenizer/unicode_scripts.c: the scripts of UnicodeScripts, told apart by what it cuts."""
+    cut = pre.UnicodeScripts().pre_tokenize_str
+    found, by_cp, last = [], [], 0
+    for c in range(0x110000):
+        if 0xD800 <= c < 0xE000 or c == 0x20:
+            continue
+        s = chr(c)
+        if c == 0x30FC:
+            continue
+        if last and len(cut(found[last - 1] + s)) == 1 and len(cut(("a" if found[last - 1] != "a" else "\u4e00") + s)) == 2:
+            by_cp.append((c, last))
+            continue
+        if len(cut("a" + s)) == 1 and len(cut("\u4e00" + s)) == 1:
+            continue  # of any script
+        last = next((i + 1 for i, k in enumerate(found) if len(cut(k + s)) == 1), 0)
+        if not last:
+            found.append(s)
+            last = len(found)
+        by_cp.append((c, last))
+    rs = []
+    for c, k in by_cp:
+        if rs and rs[-1][2] == k and rs[-1][1] == c - 1:
+            rs[-1][1] = c
+        else:
+            rs.append([c, c, k])
+    out = ["/* unicode_scripts.c: the scripts that the UnicodeScripts pre-tokenizer tells apart; see unicode.h. Made by",
+           " * tools/make-unicode-tables.py; not edited. */", '#include "unicode.h"', "", "const struct loom_uc_script_range loom_uc_scripts[] = {"]
+    line = "\t"
+    for item in ("{ 0x%x, 0x%x, %d }, " % tuple(r) for r in rs):
+        if len(line) + len(item) > 116:
+            out.append(line.rstrip())
+            line = "\t"
+        line += item
+    out += [line.rstrip(), "};", "const size_t loom_uc_n_scripts = sizeof loom_uc_scripts / sizeof loom_uc_scripts[0];"]
+    with open(OUT.replace("tables", "scripts"), "w") as f:
+        f.write("\n".join(out) + "\n")
+    print("scripts:", len(found), "in", len(rs), "ranges", file=sys.stderr)
+
+
 def emit(out, name, rs):
     """A sorted array of ranges; an empty one gets a range that holds nothing."""
     out.append("static const struct loom_uc_range %s[] = {" % name)
@@ -189,6 +229,7 @@ def main():
     out.append("};")
     with open(OUT, "w") as f:
         f.write("\n".join(out) + "\n")
+    scripts()
 
 
 main()

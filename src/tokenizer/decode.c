@@ -13,15 +13,17 @@
 #include "str.h"
 #include "unicode.h"
 
-enum kind { JOIN, BYTE_LEVEL, WORDPIECE, METASPACE, BYTE_FALLBACK, FUSE, REPLACE, STRIP };
+enum kind { JOIN, BYTE_LEVEL, WORDPIECE, METASPACE, BYTE_FALLBACK, FUSE, REPLACE, STRIP, BPE_SUFFIX, CTC };
 
 struct loom_decode_step {
 	enum kind kind;
 	bool fused;                /* its input is one string in parts */
 	bool collects;             /* and it needs the whole */
-	const char *text;          /* [n_text] WordPiece: prefix; Replace: content */
+	const char *text;          /* [n_text] WordPiece: prefix; Replace: content; BPEDecoder: suffix; CTC: pad_token */
 	size_t n_text;
-	bool cleanup;              /* WordPiece */
+	const char *delimiter;     /* [n_delimiter] CTC: word_delimiter_token */
+	size_t n_delimiter;
+	bool cleanup;              /* WordPiece, CTC */
 	struct loom_metaspace meta;
 	struct loom_regex *regex;  /* Replace */
 	uint32_t strip_cp;         /* Strip */
@@ -146,11 +148,11 @@ static bool byte_fallback(struct loom_decode_state *s, size_t k, const char *p, 
 
 /* --- strings */
 
-static void replace_all(struct step_state *st, const char *what, const char *by)
+static void replace_all(struct step_state *st, const char *what, size_t n_what, const char *by)
 {
-	size_t n_what = strlen(what), at = 0;
+	size_t at = 0;
 	const char *hit;
-	if (!st->item.len || !memmem(st->item.data, st->item.len, what, n_what))
+	if (!n_what || !st->item.len || !memmem(st->item.data, st->item.len, what, n_what))
 		return;
 	loom_buf_reset(&st->other);
 	while ((hit = memmem(st->item.data + at, st->item.len - at, what, n_what))) {
@@ -164,10 +166,26 @@ static void replace_all(struct step_state *st, const char *what, const char *by)
 	st->other = swap;
 }
 
-static bool wordpiece(struct loom_decode_state *s, size_t k, const char *p, size_t n)
+/* English as it is written, token by token. */
+static void clean_up(struct step_state *st)
 {
 	static const char *const clean[][2] = { { " .", "." }, { " ?", "?" }, { " !", "!" }, { " ,", "," }, { " ' ", "'" },
 		{ " n't", "n't" }, { " 'm", "'m" }, { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" } };
+	for (size_t i = 0; i < sizeof clean / sizeof clean[0]; i++)
+		replace_all(st, clean[i][0], strlen(clean[i][0]), clean[i][1]);
+}
+
+/* Passes on st->item. */
+static bool pass_item(struct loom_decode_state *s, size_t k)
+{
+	struct step_state *st = &s->steps[k];
+	if (st->item.failed || st->other.failed)
+		return loom_work_nomem(&s->work);
+	return feed(s, k + 1, st->item.len ? st->item.data : "", st->item.len);
+}
+
+static bool wordpiece(struct loom_decode_state *s, size_t k, const char *p, size_t n)
+{
 	const struct loom_decode_step *step = &s->d->steps[k];
 	struct step_state *st = &s->steps[k];
 	loom_buf_reset(&st->item);
@@ -180,11 +198,52 @@ static bool wordpiece(struct loom_decode_state *s, size_t k, const char *p, size
 		}
 	}
 	loom_buf_append(&st->item, p, n);
-	for (size_t i = 0; step->cleanup && i < sizeof clean / sizeof clean[0]; i++)
-		replace_all(st, clean[i][0], clean[i][1]);
-	if (st->item.failed || st->other.failed)
+	if (step->cleanup)
+		clean_up(st);
+	return pass_item(s, k);
+}
+
+/* The suffix is a space, but in the last token nothing: each token waits for the next. */
+static bool pass_kept(struct loom_decode_state *s, size_t k, const char *by)
+{
+	const struct loom_decode_step *step = &s->d->steps[k];
+	struct step_state *st = &s->steps[k];
+	if (!st->n_item)
+		return true;
+	loom_buf_reset(&st->item);
+	loom_buf_append(&st->item, st->kept.len ? st->kept.data : "", st->kept.len);
+	replace_all(st, step->text, step->n_text, by);
+	return pass_item(s, k);
+}
+
+static bool bpe_suffix(struct loom_decode_state *s, size_t k, const char *p, size_t n)
+{
+	struct step_state *st = &s->steps[k];
+	if (!pass_kept(s, k, " "))
+		return false;
+	st->n_item++;
+	loom_buf_reset(&st->kept);
+	return loom_buf_append(&st->kept, p, n) || loom_work_nomem(&s->work);
+}
+
+/* A token that repeats the one before does not count, nor does what is empty without its padding. */
+static bool ctc(struct loom_decode_state *s, size_t k, const char *p, size_t n)
+{
+	const struct loom_decode_step *step = &s->d->steps[k];
+	struct step_state *st = &s->steps[k];
+	if (st->n_item++ && st->kept.len == n && (n == 0 || memcmp(st->kept.data, p, n) == 0))
+		return true;
+	loom_buf_reset(&st->kept);
+	loom_buf_reset(&st->item);
+	if (!loom_buf_append(&st->kept, p, n))
 		return loom_work_nomem(&s->work);
-	return feed(s, k + 1, st->item.len ? st->item.data : "", st->item.len);
+	loom_buf_append(&st->item, p, n);
+	replace_all(st, step->text, step->n_text, "");
+	if (step->cleanup) {
+		clean_up(st);
+		replace_all(st, step->delimiter, step->n_delimiter, " ");
+	}
+	return (st->item.len == 0 && !st->item.failed && !st->other.failed) || pass_item(s, k);
 }
 
 static bool metaspace(struct loom_decode_state *s, size_t k, const char *p, size_t n)
@@ -271,6 +330,10 @@ static bool run_step(struct loom_decode_state *s, size_t k, const char *p, size_
 		return replace(s, k, p, n);
 	case STRIP:
 		return strip(s, k, p, n);
+	case BPE_SUFFIX:
+		return bpe_suffix(s, k, p, n);
+	case CTC:
+		return ctc(s, k, p, n);
 	}
 	return false;
 }
@@ -296,7 +359,8 @@ static bool finish_step(struct loom_decode_state *s, size_t k)
 		if (!ok)
 			return false;
 	}
-	bool ok = step->kind == BYTE_LEVEL ? drain_bytes(s, k, true) : step->kind == BYTE_FALLBACK ? flush_fallback(s, k) : true;
+	bool ok = step->kind == BYTE_LEVEL ? drain_bytes(s, k, true) : step->kind == BYTE_FALLBACK ? flush_fallback(s, k)
+	          : step->kind == BPE_SUFFIX ? pass_kept(s, k, "") : true;
 	st->n_item = st->stripped = 0;
 	st->past = false;
 	loom_buf_reset(&st->kept);
@@ -366,13 +430,14 @@ struct reader {
 	struct loom_err *err;
 };
 
-static enum loom_status read_text(struct reader *r, const json_t *v, const char *key, struct loom_decode_step *step)
+static enum loom_status read_text(struct reader *r, const json_t *spec, const char *key, const char **text, size_t *n)
 {
+	const json_t *v = json_object_get(spec, key);
 	if (!json_is_string(v))
 		return loom_err_set(r->err, LOOM_E_MODEL, "%s: %s: expected a string", r->ctx.where, key);
-	step->n_text = json_string_length(v);
-	step->text = loom_arena_strndup(r->arena, json_string_value(v), step->n_text);
-	return step->text ? LOOM_OK : loom_err_nomem(r->err, "the decoder", step->n_text);
+	*n = json_string_length(v);
+	*text = loom_arena_strndup(r->arena, json_string_value(v), *n);
+	return *text ? LOOM_OK : loom_err_nomem(r->err, "the decoder", *n);
 }
 
 static enum loom_status read_strip(struct reader *r, const json_t *spec, struct loom_decode_step *step)
@@ -398,15 +463,22 @@ static enum loom_status read_fields(struct reader *r, const json_t *spec, struct
 	switch (step->kind) {
 	case WORDPIECE:
 		step->cleanup = true;
-		status = read_text(r, json_object_get(spec, "prefix"), "prefix", step);
+		status = read_text(r, spec, "prefix", &step->text, &step->n_text);
 		return status ? status : loom_json_bool(&r->ctx, spec, "cleanup", &step->cleanup, r->err);
 	case METASPACE:
 		return loom_metaspace_read(&r->ctx, spec, &step->meta, r->err);
 	case REPLACE:
-		status = read_text(r, json_object_get(spec, "content"), "content", step);
+		status = read_text(r, spec, "content", &step->text, &step->n_text);
 		return status ? status : loom_pattern_open(json_object_get(spec, "pattern"), r->ctx.where, &step->regex, r->err);
 	case STRIP:
 		return read_strip(r, spec, step);
+	case BPE_SUFFIX:
+		return read_text(r, spec, "suffix", &step->text, &step->n_text);
+	case CTC:
+		if ((status = read_text(r, spec, "pad_token", &step->text, &step->n_text)) ||
+		    (status = read_text(r, spec, "word_delimiter_token", &step->delimiter, &step->n_delimiter)))
+			return status;
+		return loom_json_bool(&r->ctx, spec, "cleanup", &step->cleanup, r->err);
 	default:
 		return LOOM_OK;
 	}
@@ -418,7 +490,8 @@ static enum loom_status read_step(struct reader *r, const json_t *spec, int dept
 		const char *type;
 		enum kind kind;
 	} kinds[] = { { "ByteLevel", BYTE_LEVEL }, { "WordPiece", WORDPIECE }, { "Metaspace", METASPACE },
-		{ "ByteFallback", BYTE_FALLBACK }, { "Fuse", FUSE }, { "Replace", REPLACE }, { "Strip", STRIP } };
+		{ "ByteFallback", BYTE_FALLBACK }, { "Fuse", FUSE }, { "Replace", REPLACE }, { "Strip", STRIP },
+		{ "BPEDecoder", BPE_SUFFIX }, { "CTC", CTC } };
 	const char *type = NULL;
 	const json_t *list = json_object_get(spec, "decoders");
 	enum loom_status status = loom_json_str(&r->ctx, spec, "type", &type, r->err);
@@ -437,8 +510,8 @@ static enum loom_status read_step(struct reader *r, const json_t *spec, int dept
 			step->kind = kinds[i].kind;
 			return read_fields(r, spec, step);
 		}
-	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: decoder.type \"%.60s\" is not supported yet; supported: "
-		"ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece", type ? type : "");
+	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: decoder.type \"%.60s\" is not supported; supported: "
+		"BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece", type ? type : "");
 }
 
 enum loom_status loom_decoder_open(struct loom_decoder *d, struct loom_arena *a, const json_t *spec, struct loom_err *err)

@@ -181,6 +181,21 @@ static enum loom_status read_unigram(struct loom_tokenizer *t, const json_t *mod
 	return loom_unigram_init(&t->unigram, &t->vocab, scores, json_array_size(vocab), unk_id, byte_fallback, err);
 }
 
+static enum loom_status read_wordlevel(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+{
+	struct loom_wordlevel *m = &t->wordlevel;
+	size_t n;
+	enum loom_status status = keep_string(t, model, "unk_token", &m->unk, &n, err);
+	if (!status && !m->unk)
+		status = loom_err_set(err, LOOM_E_MODEL, "%s: WordLevel without its unk_token", model_where);
+	if (status)
+		return status;
+	m->vocab = &t->vocab;
+	m->unk_id = loom_vocab_id(&t->vocab, m->unk, n);
+	t->model = LOOM_MODEL_WORDLEVEL;
+	return LOOM_OK;
+}
+
 static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
@@ -192,16 +207,16 @@ static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model
 		return status;
 	if (!type) /* older files name no type */
 		type = json_object_get(model, "merges") ? "BPE" : json_object_get(model, "max_input_chars_per_word") ? "WordPiece"
-		       : json_is_array(json_object_get(model, "vocab")) ? "Unigram" : "(none)";
+		       : json_is_array(json_object_get(model, "vocab")) ? "Unigram" : json_object_get(model, "vocab") ? "WordLevel" : "(none)";
 	if (strcmp(type, "Unigram") == 0)
 		return read_unigram(t, model, err);
-	bool bpe = strcmp(type, "BPE") == 0;
-	if (!bpe && strcmp(type, "WordPiece") != 0)
-		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported yet; supported: BPE, Unigram, "
+	bool bpe = strcmp(type, "BPE") == 0, level = strcmp(type, "WordLevel") == 0;
+	if (!bpe && !level && strcmp(type, "WordPiece") != 0)
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported; supported: BPE, Unigram, WordLevel, "
 			"WordPiece", type);
 	if ((status = loom_tokenizer_vocab(t, json_object_get(model, "vocab"), "tokenizer.json: model.vocab", err)))
 		return status;
-	return bpe ? read_bpe(t, model, err) : read_wordpiece(t, model, err);
+	return bpe ? read_bpe(t, model, err) : level ? read_wordlevel(t, model, err) : read_wordpiece(t, model, err);
 }
 
 enum loom_status loom_tokenizer_added(struct loom_tokenizer *t, const json_t *spec, const char *where, struct loom_err *err)

@@ -18,6 +18,8 @@ struct loom_pretokenize_step {
 	bool add_prefix_space;       /* ByteLevel */
 	struct loom_regex *regex;    /* Split, ByteLevel with use_regex */
 	bool (*is)(uint32_t cp);     /* the delimiters of the steps by class */
+	uint32_t delimiter;          /* CharDelimiterSplit */
+	size_t length;               /* FixedLength, characters */
 	struct loom_metaspace meta;
 };
 
@@ -36,7 +38,7 @@ static bool cut_class(const void *stage, struct loom_work *w, const struct loom_
 	for (size_t i = 0, n; i < p->n; i += n) {
 		uint32_t cp;
 		n = loom_next_char(w->now.s + p->off + i, &cp);
-		if (!step->is(cp))
+		if (step->is ? !step->is(cp) : cp != step->delimiter)
 			continue;
 		if ((from < i && !loom_work_range(w, from, i, false)) || !loom_work_range(w, i, i + n, true))
 			return false;
@@ -73,6 +75,56 @@ static bool is_numeric(uint32_t cp)
 	return loom_uc_is(cp, LOOM_UC_NUMERIC);
 }
 
+static bool cut_lengths(const void *stage, struct loom_work *w, const struct loom_piece *p)
+{
+	const struct loom_pretokenize_step *step = stage;
+	size_t from = 0, n = 0;
+	for (size_t i = 0; i < p->n; n++) {
+		uint32_t cp;
+		if (n > 0 && n % step->length == 0) {
+			if (!loom_work_range(w, from, i, true))
+				return false;
+			from = i;
+		}
+		i += loom_next_char(w->now.s + p->off + i, &cp);
+	}
+	return loom_work_range(w, from, p->n, true);
+}
+
+/* Han, Hiragana, Katakana and the long vowel sign are one script; a space is of any. */
+static int script_of(uint32_t cp)
+{
+	return cp == ' ' ? LOOM_SCRIPT_ANY : cp == 0x30FC ? loom_uc_script(0x4E00) : loom_uc_script(cp);
+}
+
+/* A cut before each character of another script. What stands before the first script is lost, as in the library. */
+static bool cut_scripts(const void *stage, struct loom_work *w, const struct loom_piece *p)
+{
+	int last = LOOM_SCRIPT_ANY;
+	size_t from = 0;
+	(void)stage;
+	for (size_t i = 0, n; i < p->n; i += n) {
+		uint32_t cp;
+		n = loom_next_char(w->now.s + p->off + i, &cp);
+		int script = script_of(cp);
+		if (script == LOOM_SCRIPT_ANY || script == last)
+			continue;
+		if (i > 0 && !loom_work_range(w, from, i, last == LOOM_SCRIPT_ANY))
+			return false;
+		from = i;
+		last = script;
+	}
+	return loom_work_range(w, from, p->n, last == LOOM_SCRIPT_ANY);
+}
+
+static bool run_lengths(const struct loom_pretokenize_step *step, struct loom_work *w)
+{
+	return loom_work_cut(w, cut_lengths, step, LOOM_ISOLATED);
+}
+static bool run_scripts(const struct loom_pretokenize_step *step, struct loom_work *w)
+{
+	return loom_work_cut(w, cut_scripts, step, LOOM_REMOVED);
+}
 static bool run_class(const struct loom_pretokenize_step *step, struct loom_work *w)
 {
 	return loom_work_cut(w, cut_class, step, step->behavior);
@@ -225,6 +277,27 @@ static enum loom_status read_split(struct reader *r, const json_t *spec, struct 
 	return loom_pattern_open(json_object_get(spec, "pattern"), r->ctx.where, &step->regex, r->err);
 }
 
+static enum loom_status read_delimiter(struct reader *r, const json_t *spec, struct loom_pretokenize_step *step)
+{
+	const json_t *v = json_object_get(spec, "delimiter");
+	size_t n = json_string_length(v);
+	step->is = NULL;
+	if (!json_is_string(v) || n == 0 || loom_utf8_decode(json_string_value(v), n, &step->delimiter) != n)
+		return loom_err_set(r->err, LOOM_E_MODEL, "%s: CharDelimiterSplit: delimiter: expected one character", r->ctx.where);
+	step->run = run_class;
+	step->behavior = LOOM_REMOVED;
+	return LOOM_OK;
+}
+
+static enum loom_status read_length(struct reader *r, const json_t *spec, struct loom_pretokenize_step *step)
+{
+	int64_t n = 5;
+	enum loom_status status = loom_json_int(&r->ctx, spec, "length", 1, INT32_MAX, &n, r->err);
+	step->run = run_lengths;
+	step->length = (size_t)n;
+	return status;
+}
+
 static struct loom_pretokenize_step *add_step(struct reader *r, bool (*run)(const struct loom_pretokenize_step *, struct loom_work *),
 	bool (*is)(uint32_t), enum loom_behavior behavior)
 {
@@ -268,6 +341,14 @@ static enum loom_status read_kind(struct reader *r, const json_t *spec, const ch
 		step->run = run_metaspace;
 		return loom_metaspace_read(&r->ctx, spec, &step->meta, r->err);
 	}
+	if (strcmp(type, "CharDelimiterSplit") == 0)
+		return read_delimiter(r, spec, step);
+	if (strcmp(type, "FixedLength") == 0)
+		return read_length(r, spec, step);
+	if (strcmp(type, "UnicodeScripts") == 0) {
+		step->run = run_scripts;
+		return LOOM_OK;
+	}
 	step->run = run_class;
 	if (strcmp(type, "WhitespaceSplit") == 0) {
 		step->is = loom_uc_is_space;
@@ -285,8 +366,9 @@ static enum loom_status read_kind(struct reader *r, const json_t *spec, const ch
 		step->behavior = LOOM_ISOLATED;
 		return read_behavior(r, spec, &step->behavior);
 	}
-	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: pre_tokenizer.type \"%.60s\" is not supported yet; supported: "
-		"BertPreTokenizer, ByteLevel, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, WhitespaceSplit", type);
+	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: pre_tokenizer.type \"%.60s\" is not supported; supported: "
+		"BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, Metaspace, Punctuation, Sequence, Split, UnicodeScripts, "
+		"Whitespace, WhitespaceSplit", type);
 }
 
 static enum loom_status read_step(struct reader *r, const json_t *spec, int depth)

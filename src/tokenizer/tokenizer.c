@@ -110,6 +110,8 @@ static bool run_model(struct encoder *c, const char *s, size_t n)
 {
 	if (c->t->model == LOOM_MODEL_WORDPIECE)
 		return loom_wordpiece_run(&c->t->wordpiece, &c->w, &c->tokens, s, n);
+	if (c->t->model == LOOM_MODEL_WORDLEVEL)
+		return loom_wordlevel_run(&c->t->wordlevel, &c->w, &c->tokens, s, n);
 	if (c->t->model == LOOM_MODEL_UNIGRAM)
 		return loom_unigram_run(&c->t->unigram, &c->w, &c->tokens, s, n);
 	return loom_bpe_run(&c->t->bpe, &c->w, &c->tokens, s, n);
@@ -162,8 +164,12 @@ static bool collect(struct encoder *c)
 			if (t->post.n_trim) {
 				const char *s = text->s + p->off;
 				size_t len = p->n;
-				if (p->id < 0)
+				if (p->id < 0 && t->model == LOOM_MODEL_UNIGRAM && tokens[k].id == t->unigram.unk_id) {
+					s += from; /* there an unknown token is called what it stands for */
+					len = to - from;
+				} else if (p->id < 0) {
 					s = loom_tokenizer_token(t, tokens[k].id, &len);
+				}
 				if (s)
 					loom_post_trim(&t->post, s, len, c->e->n - c->base - c->skip, &start, &end);
 			}

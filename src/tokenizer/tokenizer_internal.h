@@ -11,9 +11,10 @@
 #include "tokenizer.h"
 #include "unigram.h"
 #include "vocab.h"
+#include "wordlevel.h"
 #include "wordpiece.h"
 
-enum loom_tokenizer_model { LOOM_MODEL_BPE, LOOM_MODEL_WORDPIECE, LOOM_MODEL_UNIGRAM };
+enum loom_tokenizer_model { LOOM_MODEL_BPE, LOOM_MODEL_WORDPIECE, LOOM_MODEL_UNIGRAM, LOOM_MODEL_WORDLEVEL };
 
 struct loom_tokenizer {
 	struct loom_arena arena;
@@ -25,6 +26,7 @@ struct loom_tokenizer {
 	struct loom_bpe bpe;             /* when model is BPE */
 	struct loom_wordpiece wordpiece; /* when it is WordPiece */
 	struct loom_unigram unigram;     /* when it is Unigram */
+	struct loom_wordlevel wordlevel; /* when it is WordLevel */
 	struct loom_post post;
 	struct loom_decoder decoder;
 };

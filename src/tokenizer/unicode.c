@@ -32,6 +32,19 @@ bool loom_uc_is_space(uint32_t cp)
 	       cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
 
+int loom_uc_script(uint32_t cp)
+{
+	size_t lo = 0, hi = loom_uc_n_scripts;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (loom_uc_scripts[mid].last < cp)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < loom_uc_n_scripts && loom_uc_scripts[lo].first <= cp ? loom_uc_scripts[lo].script : LOOM_SCRIPT_ANY;
+}
+
 int loom_uc_to_lower(uint32_t cp, uint32_t out[2])
 {
 	if (cp < 0x80) {

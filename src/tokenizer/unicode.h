@@ -39,6 +39,12 @@ struct loom_uc_class {
 	struct loom_uc_ranges set, clear; /* where the library says otherwise */
 };
 extern const struct loom_uc_class loom_uc_classes[LOOM_UC_N];
+struct loom_uc_script_range {
+	uint32_t first, last;
+	uint8_t script;
+};
+extern const struct loom_uc_script_range loom_uc_scripts[]; /* [loom_uc_n_scripts] sorted (unicode_scripts.c) */
+extern const size_t loom_uc_n_scripts;
 extern const struct loom_uc_lower loom_uc_lower[]; /* [loom_uc_n_lower] sorted by cp */
 extern const size_t loom_uc_n_lower;
 extern const struct loom_uc_ranges loom_uc_no_nfd, loom_uc_no_nfkd, loom_uc_no_ccc;
@@ -46,6 +52,9 @@ extern const struct loom_uc_ranges loom_uc_no_nfd, loom_uc_no_nfkd, loom_uc_no_c
 bool loom_uc_is(uint32_t cp, enum loom_uc cls);
 /* White_Space, the same in every version. */
 bool loom_uc_is_space(uint32_t cp);
+/* Its script as UnicodeScripts has it (Han, Hiragana and Katakana are one): a number without meaning of its own. */
+#define LOOM_SCRIPT_ANY 0
+int loom_uc_script(uint32_t cp);
 /* One or two characters; returns how many. */
 int loom_uc_to_lower(uint32_t cp, uint32_t out[2]);
 /* Full canonical (or compatibility) decomposition; returns how many, at most cap. */

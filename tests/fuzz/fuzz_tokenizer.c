@@ -16,7 +16,7 @@
 #define TEXTS_PER_ROUND 6
 
 static const char *const folders[] = { "gpt2", "added", "llama3", "bert-uncased", "llama2", "metaspace", "affixes", "compat",
-	"roberta", "tekken", "xlmr", "t5" };
+	"roberta", "tekken", "xlmr", "t5", "wordlevel", "fixed" };
 static const char *const words[] = { "null", "true", "false", "0", "-1", "1", "256", "16777215", "16777216", "4294967296", "1e400",
 	"0.5", "\"\"", "\"a\"", "\"\\u0000\"", "\"Sequence\"", "\"ByteLevel\"", "\"BPE\"", "\"WordPiece\"", "\"Unigram\"", "[]", "{}", "[[]]",
 	"\"NFC\"", "\"Replace\"", "\"Split\"", "\"Strip\"", "\"Fuse\"", "\"[\"", "\"(?i)\"", "\"(a*)*b\"", "\"\\\\p{\"", "\"\xE2\x96\x81\"",

@@ -35,7 +35,7 @@ static bool encode_and_decode(const struct loom_tokenizer *t, struct loom_err *e
 static void encoding_survives_no_memory(void **state)
 {
 	static const char *const folders[] = { "gpt2", "added", "qwen2", "bert-uncased", "llama2", "affixes", "compat",
-		"xlmr", "t5" };
+		"xlmr", "t5", "wordlevel", "fixed" };
 	(void)state;
 	for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
 		struct loom_tokenizer *t = open_one(folders[f]);
@@ -145,9 +145,14 @@ static void what_is_not_supported_is_refused_by_name(void **state)
 	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}}", "a table of 0 bytes in 0");
 	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////wAA\"}}", "bytes in 6");
 	refused("{" BPE ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAAAP8=\"}}", "not valid UTF-8");
-	refused("{" BPE ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "pre_tokenizer.type \"UnicodeScripts\" is not supported");
+	refused("{" BPE ",\"pre_tokenizer\":{\"type\":\"Odd\"}}", "pre_tokenizer.type \"Odd\" is not supported");
+	refused("{" BPE ",\"pre_tokenizer\":{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}}", "delimiter: expected one character");
+	refused("{" BPE ",\"pre_tokenizer\":{\"type\":\"FixedLength\",\"length\":0}}", "length: expected an integer 1..");
 	refused("{" BPE ",\"post_processor\":{\"type\":\"Odd\"}}", "post_processor.type \"Odd\" is not supported");
-	refused("{" BPE ",\"decoder\":{\"type\":\"CTC\"}}", "decoder.type \"CTC\" is not supported");
+	refused("{" BPE ",\"decoder\":{\"type\":\"Odd\"}}", "decoder.type \"Odd\" is not supported");
+	refused("{" BPE ",\"decoder\":{\"type\":\"CTC\"}}", "pad_token: expected a string");
+	refused("{" BPE ",\"decoder\":{\"type\":\"BPEDecoder\"}}", "suffix: expected a string");
+	refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "WordLevel without its unk_token");
 	refused("{" BPE ",\"added_tokens\":[{\"id\":3}]}", "content: expected a string");
 }
 
