@@ -180,7 +180,7 @@ def stages(args, tmp):
     flag, pick = lambda: rng.random() < 0.5, rng.choice
     behavior = lambda: pick(["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"])
     pattern = lambda: pick(["a", " ", "", "ab", Regex("[aeiou]+"), Regex(r"\s+"), Regex(r"\p{L}+|\p{N}"), Regex(r"\w+|[^\w\s]+"), Regex("^|$"),
-        Regex(r"(?=b)"), Regex(r"\b"), Regex("(?i)the|ß|s"), Regex(r"[\p{L}&&[^a-m]]+"), Regex(r"[^\s[^a-z]]+"), Regex("."), Regex(r"\A.|.\z"),
+        Regex(r"(?=b)"), Regex(r"\b"), Regex("(?i)the|s"), Regex(r"[\p{L}&&[^a-m]]+"), Regex(r"[^\s[^a-z]]+"), Regex("."), Regex(r"\A.|.\z"),
         Regex(r"[[:punct:]]"), Regex(r"\p{Han}+|\p{Hiragana}"), Regex(r"x*")])
     rules = fx.charsmap(fx.RULES)
     norm = lambda: pick([lambda: N.BertNormalizer(flag(), flag(), pick([None, True, False]), flag()), N.NFC, N.NFD, N.NFKC, N.NFKD, N.Lowercase,

@@ -2,7 +2,9 @@
  *
  * The pattern is translated first: `$` and `^` are per line, \h is a hex digit, (?m) is dot-all, {n,m}+ is
  * not possessive, and \p{L}, \w, \s and the like get the members that the library's Unicode version has.
- * Constructs with no faithful translation (absent groups, conditions) are refused. Running is bounded: a pattern that takes too long on a text is an error, not a hang. */
+ * Constructs with no faithful translation (absent groups, conditions) are refused. Ignoring case, one character
+ * never matches two (Oniguruma lets "ß" match "ss"). Running is bounded: a pattern that takes too long on a text is
+ * an error, not a hang. */
 #ifndef LOOM_REGEX_H
 #define LOOM_REGEX_H
 
