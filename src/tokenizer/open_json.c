@@ -1,6 +1,7 @@
 /* open_json.c: a tokenizer from tokenizer.json, and the folder's choice between formats. */
 #include <string.h>
 
+#include "big_json.h"
 #include "bounds.h"
 #include "file.h"
 #include "jsonx.h"
@@ -48,25 +49,6 @@ enum loom_status loom_tokenizer_vocab(struct loom_tokenizer *t, const json_t *sp
 	return LOOM_OK;
 }
 
-static enum loom_status read_merges(struct loom_tokenizer *t, const json_t *merges, struct loom_err *err)
-{
-	for (size_t i = 0; i < json_array_size(merges); i++) {
-		const json_t *m = json_array_get(merges, i), *left = json_array_get(m, 0), *right = json_array_get(m, 1);
-		enum loom_status status;
-		if (json_is_string(m))
-			status = strncmp(json_string_value(m), "#version", 8) == 0
-			         ? LOOM_OK : loom_bpe_add_line(&t->bpe, json_string_value(m), json_string_length(m), err);
-		else if (json_is_string(left) && json_is_string(right) && json_array_size(m) == 2)
-			status = loom_bpe_add(&t->bpe, json_string_value(left), json_string_length(left), json_string_value(right),
-				json_string_length(right), err);
-		else
-			status = loom_err_set(err, LOOM_E_MODEL, "%s.merges[%zu]: expected \"a b\" or [\"a\", \"b\"]", model_where, i);
-		if (status)
-			return status;
-	}
-	return LOOM_OK;
-}
-
 /* A string member that may be null; kept in the arena. "" counts as absent. */
 static enum loom_status keep_string(struct loom_tokenizer *t, const json_t *model, const char *key, const char **out, size_t *n,
 	struct loom_err *err)
@@ -83,17 +65,16 @@ static enum loom_status keep_string(struct loom_tokenizer *t, const json_t *mode
 	return *out ? LOOM_OK : loom_err_nomem(err, "the tokenizer", *n);
 }
 
-static enum loom_status read_bpe(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+static enum loom_status read_bpe(struct loom_tokenizer *t, const json_t *model, const struct loom_big_json *big, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
-	const json_t *merges = json_object_get(model, "merges");
 	struct loom_bpe *b = &t->bpe;
 	double dropout = 0;
 	size_t n_unk;
 	enum loom_status status;
-	if (!json_is_array(merges))
+	if (!big->merges)
 		return loom_err_set(err, LOOM_E_MODEL, "%s: no list \"merges\"", model_where);
-	if ((status = loom_bpe_init(b, &t->vocab, json_array_size(merges), err)) ||
+	if ((status = loom_bpe_init(b, &t->vocab, (size_t)(big->merges_end - big->merges) / 24, err)) ||
 	    (status = keep_string(t, model, "unk_token", &b->unk, &n_unk, err)) ||
 	    (status = keep_string(t, model, "continuing_subword_prefix", &b->prefix, &b->n_prefix, err)) ||
 	    (status = keep_string(t, model, "end_of_word_suffix", &b->suffix, &b->n_suffix, err)) ||
@@ -111,7 +92,7 @@ static enum loom_status read_bpe(struct loom_tokenizer *t, const json_t *model, 
 	if (b->n_suffix == 0)
 		b->suffix = NULL;
 	t->model = LOOM_MODEL_BPE;
-	return read_merges(t, merges, err);
+	return loom_big_json_merges(big, b, err);
 }
 
 enum loom_status loom_tokenizer_wordpiece(struct loom_tokenizer *t, const char *unk, const char *prefix, size_t n_prefix,
@@ -143,42 +124,25 @@ static enum loom_status read_wordpiece(struct loom_tokenizer *t, const json_t *m
 	return loom_tokenizer_wordpiece(t, unk, prefix, strlen(prefix), (size_t)max_chars, err);
 }
 
-/* vocab: [["piece", score], …], whose places are the ids. */
-static enum loom_status read_pieces(struct loom_tokenizer *t, const json_t *vocab, double *scores, struct loom_err *err)
-{
-	for (size_t i = 0; i < json_array_size(vocab); i++) {
-		const json_t *pair = json_array_get(vocab, i), *s = json_array_get(pair, 0), *score = json_array_get(pair, 1);
-		if (!json_is_string(s) || !json_is_number(score) || json_array_size(pair) != 2)
-			return loom_err_set(err, LOOM_E_MODEL, "%s.vocab[%zu]: expected [\"piece\", score]", model_where, i);
-		scores[i] = json_number_value(score);
-		enum loom_status status = loom_vocab_add(&t->vocab, json_string_value(s), json_string_length(s), (int64_t)i, err);
-		if (status)
-			return status;
-	}
-	return LOOM_OK;
-}
-
-static enum loom_status read_unigram(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+static enum loom_status read_unigram(struct loom_tokenizer *t, const json_t *model, const struct loom_big_json *big, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
-	const json_t *vocab = json_object_get(model, "vocab");
 	int64_t unk_id = -1;
 	bool byte_fallback = false;
 	enum loom_status status;
 	if ((status = loom_json_int(&c, model, "unk_id", 0, LOOM_MAX_VOCAB, &unk_id, err)) ||
 	    (status = loom_json_bool(&c, model, "byte_fallback", &byte_fallback, err)))
 		return status;
-	if (!json_is_array(vocab))
+	if (*big->vocab != '[')
 		return loom_err_set(err, LOOM_E_MODEL, "%s.vocab: expected a list of pieces and scores", model_where);
-	double *scores = loom_reallocarray(NULL, json_array_size(vocab) + 1, sizeof *scores);
-	if (!scores)
-		return loom_err_nomem(err, "the vocabulary", json_array_size(vocab) * sizeof *scores);
-	if ((status = read_pieces(t, vocab, scores, err))) {
+	double *scores;
+	size_t n;
+	if ((status = loom_big_json_pieces(big, &t->vocab, &scores, &n, err))) {
 		loom_free(scores);
 		return status;
 	}
 	t->model = LOOM_MODEL_UNIGRAM;
-	return loom_unigram_init(&t->unigram, &t->vocab, scores, json_array_size(vocab), unk_id, byte_fallback, err);
+	return loom_unigram_init(&t->unigram, &t->vocab, scores, n, unk_id, byte_fallback, err);
 }
 
 static enum loom_status read_wordlevel(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
@@ -196,7 +160,7 @@ static enum loom_status read_wordlevel(struct loom_tokenizer *t, const json_t *m
 	return LOOM_OK;
 }
 
-static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model, struct loom_err *err)
+static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model, const struct loom_big_json *big, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { model_where, LOOM_E_MODEL };
 	const char *type = NULL;
@@ -209,14 +173,16 @@ static enum loom_status read_model(struct loom_tokenizer *t, const json_t *model
 		type = json_object_get(model, "merges") ? "BPE" : json_object_get(model, "max_input_chars_per_word") ? "WordPiece"
 		       : json_is_array(json_object_get(model, "vocab")) ? "Unigram" : json_object_get(model, "vocab") ? "WordLevel" : "(none)";
 	if (strcmp(type, "Unigram") == 0)
-		return read_unigram(t, model, err);
+		return read_unigram(t, model, big, err);
 	bool bpe = strcmp(type, "BPE") == 0, level = strcmp(type, "WordLevel") == 0;
 	if (!bpe && !level && strcmp(type, "WordPiece") != 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: model.type \"%.60s\" is not supported; supported: BPE, Unigram, WordLevel, "
 			"WordPiece", type);
-	if ((status = loom_tokenizer_vocab(t, json_object_get(model, "vocab"), "tokenizer.json: model.vocab", err)))
+	if (*big->vocab != '{')
+		return loom_err_set(err, LOOM_E_MODEL, "%s.vocab: expected an object of tokens and ids", model_where);
+	if ((status = loom_big_json_vocab(big, "tokenizer.json: model.vocab", &t->vocab, err)))
 		return status;
-	return bpe ? read_bpe(t, model, err) : level ? read_wordlevel(t, model, err) : read_wordpiece(t, model, err);
+	return bpe ? read_bpe(t, model, big, err) : level ? read_wordlevel(t, model, err) : read_wordpiece(t, model, err);
 }
 
 enum loom_status loom_tokenizer_added(struct loom_tokenizer *t, const json_t *spec, const char *where, struct loom_err *err)
@@ -246,7 +212,7 @@ enum loom_status loom_tokenizer_special(struct loom_tokenizer *t, const char *s,
 	return loom_added_add(&t->added, &a, &t->vocab, &t->normalizer, err);
 }
 
-static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, struct loom_err *err)
+static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, const struct loom_big_json *big, struct loom_err *err)
 {
 	const struct loom_json_ctx c = { "tokenizer.json", LOOM_E_MODEL };
 	const json_t *added = json_object_get(root, "added_tokens");
@@ -256,7 +222,7 @@ static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, 
 		return status;
 	if (version && strcmp(version, "1.0") != 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: version: expected \"1.0\", found \"%.20s\"", version);
-	if ((status = read_model(t, json_object_get(root, "model"), err)) || (status = loom_tokenizer_stages(t, root, err)))
+	if ((status = read_model(t, json_object_get(root, "model"), big, err)) || (status = loom_tokenizer_stages(t, root, err)))
 		return status;
 	for (size_t i = 0; i < json_array_size(added); i++)
 		if ((status = loom_tokenizer_added(t, json_array_get(added, i), "tokenizer.json: added_tokens", err)))
@@ -264,30 +230,30 @@ static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, 
 	return loom_added_finish(&t->added, err);
 }
 
-static enum loom_status open_root(const json_t *root, struct loom_tokenizer **out, struct loom_err *err)
+/* The two large values from the text, the rest as a tree. */
+enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
 {
-	const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-	struct loom_tokenizer *t;
-	enum loom_status status = loom_tokenizer_new(&t, json_object_size(vocab), err);
+	struct loom_big_json big;
+	struct loom_buf rest;
+	struct loom_tokenizer *t = NULL;
+	json_t *root = NULL;
+	loom_buf_init(&rest, n + 8);
+	bool found = loom_big_json_find(json, n, &big, &rest);
+	enum loom_status status = rest.failed ? loom_err_nomem(err, "tokenizer.json", n)
+		: loom_json_parse(found ? rest.data : json, found ? rest.len : n, "tokenizer.json", LOOM_E_MODEL, &root, err);
+	loom_buf_release(&rest);
 	*out = NULL;
-	if (status)
-		return status;
-	status = read_root(t, root, err);
+	if (!status && !json_is_object(json_object_get(root, "model")))
+		status = loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: no object \"model\"");
+	else if (!status && !found)
+		status = loom_err_set(err, LOOM_E_MODEL, "%s: no vocab", model_where);
+	if (!status && !(status = loom_tokenizer_new(&t, (size_t)(big.vocab_end - big.vocab) / 20, err)))
+		status = read_root(t, root, &big, err);
+	json_decref(root);
 	if (status)
 		loom_tokenizer_free(t);
 	else
 		*out = t;
-	return status;
-}
-
-enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
-{
-	json_t *root = NULL;
-	enum loom_status status = loom_json_parse(json, n, "tokenizer.json", LOOM_E_MODEL, &root, err);
-	*out = NULL;
-	if (!status)
-		status = open_root(root, out, err);
-	json_decref(root);
 	return status;
 }
 
@@ -300,7 +266,6 @@ static bool has(const char *dir, const char *name)
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
 {
 	char path[4096];
-	json_t *root = NULL;
 	*out = NULL;
 	if (!has(dir, "tokenizer.json")) {
 		if (has(dir, "vocab.json") && has(dir, "merges.txt"))
@@ -314,9 +279,11 @@ enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **ou
 	}
 	if (!loom_path_join(path, sizeof path, dir, "tokenizer.json"))
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: path too long");
-	enum loom_status status = loom_json_load(path, "tokenizer.json", LOOM_MAX_TOKENIZER_BYTES, &root, err);
+	char *text = NULL;
+	size_t n = 0;
+	enum loom_status status = loom_file_slurp(path, "tokenizer.json", LOOM_MAX_TOKENIZER_BYTES, &text, &n, err);
 	if (!status)
-		status = open_root(root, out, err);
-	json_decref(root);
+		status = loom_tokenizer_open_json(text, n, out, err);
+	loom_free(text);
 	return status;
 }
