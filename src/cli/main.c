@@ -1,4 +1,5 @@
 /* main.c: the loom program: a table of subcommands. Plain `loom` serves. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 	const char *names[N_COMMAND + 1] = {NULL}, *near;
 
 	loom_json_setup();
+	/* Threads of connections come and go: with an arena for each, what they leave behind makes a server grow for hours. */
+	(void)mallopt(M_ARENA_MAX, 2);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		print_help(stdout);
