@@ -294,6 +294,10 @@ enum loom_status loom_listen(struct loom_server *s, struct loom_err *err)
 	if (rc == LOOM_OK && pipe2(s->wake, O_CLOEXEC) != 0) {
 		rc = loom_err_set(err, LOOM_E_IO, "cannot listen: %s", strerror(errno));
 	}
+	if (rc == LOOM_OK && !s->loopback) {
+		/* Before the first request: who can connect from elsewhere must not look around on this machine. */
+		loom_engine_limit_local(s->engine, s->opts.local_roots);
+	}
 	if (rc == LOOM_OK && pthread_create(&s->accepting, NULL, accept_all, s) != 0) {
 		rc = loom_err_set(err, LOOM_E_UNAVAILABLE, "no thread to be had");
 		(void)close(s->wake[1]);
