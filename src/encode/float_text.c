@@ -121,7 +121,8 @@ static char *lay_out(char *p, const char *d, int n, int e)
 		*p++ = (char)('0' + e / 10);
 		*p++ = (char)('0' + e % 10);
 	} else if (e < 0) {
-		memcpy(p, "0.0000", 6);
+		memset(p, '0', 6);
+		p[1] = '.';
 		p += 1 - e;
 		memcpy(p, d, (size_t)n);
 		p += n;
@@ -133,7 +134,8 @@ static char *lay_out(char *p, const char *d, int n, int e)
 	} else {
 		memcpy(p, d, (size_t)n);
 		memset(p + n, '0', (size_t)(e + 1 - n));
-		memcpy(p + e + 1, ".0", 2);
+		p[e + 1] = '.';
+		p[e + 2] = '0';
 		p += e + 3;
 	}
 	return p;

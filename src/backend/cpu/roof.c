@@ -50,7 +50,8 @@ enum loom_status loom_cpu_roof(int n_thread, struct loom_roof *out, struct loom_
 	} else {
 		size_t threads = (size_t)loom_pool_size(pool);
 		struct turn t = {.kern = tables[loom_isa_chosen()]};
-		out->flops = (double)threads * 2 * 16 * (double)(ROUNDS / t.kern->chains * t.kern->chains) / best_seconds(pool, &t);
+		size_t vectors = ROUNDS / t.kern->chains * t.kern->chains; /* whole rounds */
+		out->flops = (double)threads * 2 * 16 * (double)vectors / best_seconds(pool, &t);
 		for (size_t i = 0; i < READ_BYTES / sizeof(float); i += 512) { /* real pages */
 			data[i] = 1;
 		}

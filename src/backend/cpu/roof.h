@@ -9,7 +9,6 @@
 
 struct loom_roof {
 	double flops;      /* float32 multiply-adds of all threads together, two flops each, a second */
-	double bf16_flops; /* the same in bfloat16 dot products; 0 where the processor has none */
 	double read_bytes; /* bytes a second read from memory by all threads */
 };
 /* Takes about half a second. */
