@@ -35,6 +35,24 @@ enum loom_weight_kind {
 	LOOM_WEIGHT_TABLE,  /* rows looked up by EMBED */
 	LOOM_WEIGHT_VECTOR, /* norm weights, biases: float32 after loading */
 };
+/* A matrix [n_row, n_col] whose file holds codes and scales in tensors of their own, or one that is quantized while it is read
+ * (MAKE_*: codes is then the float tensor). shared/reference/quantization.md has the formats bit by bit; src/quant/module.c reads them. */
+enum loom_quant_kind { LOOM_QUANT_GPTQ, LOOM_QUANT_AWQ_GEMM, LOOM_QUANT_AWQ_GEMV, LOOM_QUANT_AWQ_FAST, LOOM_QUANT_BNB4, LOOM_QUANT_BNB8,
+	LOOM_QUANT_CT_PACKED, LOOM_QUANT_INT8, LOOM_QUANT_FP8, LOOM_QUANT_MXFP4, LOOM_QUANT_MAKE_NF4, LOOM_QUANT_MAKE_INT8 };
+struct loom_quant {
+	enum loom_quant_kind kind;
+	int bits;
+	int64_t n_row, n_col;
+	int64_t group;         /* k that share a scale; BNB4: elements of the flat matrix; MAKE_NF4 too */
+	int64_t block_rows;    /* FP8: rows that share a scale; n_row for one scale */
+	bool add_one;          /* GPTQ v1: zeros are stored one less */
+	bool fp4;              /* BNB4: the FP4 table instead of NF4's */
+	bool nested;           /* MAKE_NF4: scales are quantized too */
+	bool transposed;       /* MAKE_*: stored [K, N] */
+	float nested_offset;   /* BNB4 with nested scales */
+	int64_t nested_group;
+	const struct loom_tensor *codes, *scale, *zero, *g_idx, *map, *nested_scale, *nested_map; /* NULL where the kind has none */
+};
 /* One stored tensor of a weight, or a share of its rows. Parts are stacked along the output rows (q, k, v into one matrix). */
 struct loom_weight_part {
 	const struct loom_tensor *tensor;
@@ -43,6 +61,7 @@ struct loom_weight_part {
 	int64_t group, stride; /* rows come in groups: output row r is the tensor's row row0 + r / group * stride + r % group (q, k and v
 	                        * interleaved by head); group 0: one after the other. Never with `transposed` */
 	bool transposed;       /* stored [K, N] (GPT-2's Conv1D) instead of [N, K] */
+	const struct loom_quant *quant; /* NULL: the tensor's type says it all; else tensor is quant->codes and rows are the matrix's */
 	int rope_unpermute;    /* >0: rows are in GGUF's interleaved-rope order for this many heads: undo it to the
 	                        * half-split order of transformers (row h*d + j + (d/2)*i  <-  h*d + 2*j + i) */
 };
@@ -56,7 +75,8 @@ struct loom_weight {
 	int n_part;            /* 0: weight not bound (plan printed without weights), or constant */
 	struct loom_weight_part *part; /* [n_part] */
 	const float *constant; /* [n_row, n_col] values computed instead of stored (sinusoidal positions); NULL: stored */
-	enum loom_dtype dtype; /* how the backend keeps it: F32, F16 or BF16 (VECTOR always F32); a block type: each part as it is stored */
+	bool packed;           /* MATRIX: quantized parts (quant or a block type) stay as they are stored */
+	enum loom_dtype dtype; /* how the backend keeps the rest: F32, F16 or BF16 (VECTOR always F32); TABLE: maybe a block type */
 };
 
 /* ---- ops ---- */

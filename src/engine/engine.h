@@ -59,7 +59,7 @@ struct loom_load_spec {
 	const char *device;       /* NULL: default */
 	enum loom_dtype dtype;    /* UNKNOWN: auto */
 	int loader;               /* enum loom_loader, -1: detect */
-	const char *quantization; /* NULL or "none"; others are refused until quantization lands */
+	const char *quantization; /* NULL or "none": as the files are; "4bit", "8bit": made on load; "gptq", "awq": must be so */
 	bool prefer;              /* from now on requests that state only the id mean this one (POST /models/load) */
 	/* polled while waiting for the load: true gives the waiting up, not the load. NULL: never */
 	bool (*cancelled)(void *ctx);

@@ -207,8 +207,6 @@ const char *loom_compute_name(enum loom_compute c)
 
 static enum loom_status check_spec(const struct loom_load_spec *spec, struct loom_err *err)
 {
-	if (spec->quantization && spec->quantization[0] && strcmp(spec->quantization, "none") != 0)
-		return loom_err_param(err, LOOM_E_INVALID, "quantization", "\"%.32s\": this build runs none", spec->quantization);
 	if (spec->dtype != LOOM_DTYPE_UNKNOWN && spec->dtype != LOOM_F32 && spec->dtype != LOOM_F16 && spec->dtype != LOOM_BF16)
 		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s: expected auto, float32, float16 or bfloat16",
 			loom_dtype_name(spec->dtype));
@@ -259,7 +257,7 @@ static enum loom_status open_files(struct loom_resident *r, struct loom_entry *e
 	if (!st)
 		st = loom_engine_fetch(e, entry, spec->id, &r->source, err);
 	if (!st)
-		st = loom_source_open(&r->source, spec->loader, &e->opts.loaders, keep, &r->opened, err);
+		st = loom_source_open(&r->source, spec->loader, &e->opts.loaders, keep, spec->quantization, &r->opened, err);
 	if (!st)
 		r->opened.model->plan.compute = compute;
 	return st;
@@ -357,7 +355,7 @@ bool loom_resident_matches(const struct loom_engine *e, const struct loom_reside
 		return false;
 	if (spec->compute && loom_compute_parse(spec->compute) != (int)r->opened.model->plan.compute)
 		return false;
-	return !spec->quantization || !spec->quantization[0] || strcmp(q, mine) == 0;
+	return !spec->quantization || !spec->quantization[0] || strcmp(q, mine) == 0 || strcmp(q, r->opened.model->quantization) == 0;
 }
 
 void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out)
@@ -369,8 +367,7 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 	loom_str_copy(out->dtype, sizeof out->dtype, loom_dtype_name(kept(&m->plan)));
 	loom_str_copy(out->architecture, sizeof out->architecture, m->cfg.architecture ? m->cfg.architecture : "");
 	loom_str_copy(out->warning, sizeof out->warning, r->warning);
-	if (loom_str_starts(m->stored, "gguf:"))
-		loom_str_copy(out->quantization, sizeof out->quantization, m->stored + strlen("gguf:"));
+	loom_str_copy(out->quantization, sizeof out->quantization, m->quantization);
 	out->loader = loom_loader_name(r->opened.loader);
 	out->compute = loom_compute_name(m->plan.compute);
 	out->n_embd = m->plan.n_embd;

@@ -10,6 +10,7 @@
 #include "gguf.h"
 #include "jsonx.h"
 #include "mem.h"
+#include "safetensors.h"
 #include "shards.h"
 #include "source.h"
 #include "str.h"
@@ -54,6 +55,51 @@ static void name_own_code(const json_t *root, struct loom_err *err)
 	}
 }
 
+/* What older tools write beside config.json, when config.json says nothing of quantization. */
+static enum loom_status read_quantize_config(struct loom_config *cfg, const char *dir, struct loom_err *err)
+{
+	static const char *const names[] = {"quantize_config.json", "quant_config.json", NULL};
+	enum loom_status rc = LOOM_OK;
+
+	for (const char *const *n = names; *n && rc == LOOM_OK && cfg->quant.method == LOOM_METHOD_NONE; n++) {
+		struct loom_err why = {0};
+		json_t *root = NULL;
+		rc = load_json(dir, *n, &root, &why);
+		if (rc == LOOM_OK) {
+			rc = loom_quant_config_read(&cfg->quant, root, *n, err);
+		} else if (rc == LOOM_E_NOT_FOUND) {
+			rc = LOOM_OK;
+		} else {
+			*err = why;
+		}
+		json_decref(root);
+	}
+	return rc;
+}
+
+/* The weights: model.safetensors and its like; or the one file that quantize_config.json names, which older GPTQ tools wrote. */
+static enum loom_status open_weights(struct loom_store *store, const struct loom_config *cfg, const char *dir, struct loom_err *err)
+{
+	char name[256], path[PATH_MAX];
+	struct loom_err ignored;
+	json_t *root = NULL;
+	const char *base;
+	enum loom_status rc = loom_shards_open(store, dir, err);
+
+	if (rc != LOOM_E_NOT_FOUND || cfg->quant.method != LOOM_METHOD_GPTQ || load_json(dir, "quantize_config.json", &root, &ignored)) {
+		return rc;
+	}
+	base = json_string_value(json_object_get(root, "model_file_base_name"));
+	if (base && base[0] != '.' && !strchr(base, '/') && strlen(base) < 200) {
+		(void)snprintf(name, sizeof(name), "%s.safetensors", base);
+		if (loom_path_join(path, sizeof(path), dir, name) && loom_path_is_file(path)) {
+			rc = loom_safetensors_open(store, path, name, err);
+		}
+	}
+	json_decref(root);
+	return rc;
+}
+
 /* config.json (custom: through loom.json), and generation_config.json when it is there. */
 static enum loom_status read_config(struct loom_config *cfg, const char *dir, bool custom, struct loom_err *err)
 {
@@ -75,7 +121,7 @@ static enum loom_status read_config(struct loom_config *cfg, const char *dir, bo
 	}
 	json_decref(root);
 	json_decref(gen);
-	return rc;
+	return rc ? rc : read_quantize_config(cfg, dir, err);
 }
 
 /* tokenizer_config.json's model_max_length, when it is a real length; else 0. */
@@ -117,7 +163,7 @@ static const char *file_name(const char *path)
 }
 
 /* GGUF: config and tensors from the one file; tokenizer too when asked for. */
-static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype keep, struct loom_model **model,
+static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype keep, const char *asked, struct loom_model **model,
 	struct loom_tokenizer **tokenizer, struct loom_err *err)
 {
 	const char *name = file_name(s->path);
@@ -131,6 +177,7 @@ static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype k
 	rc = loom_gguf_open(&g, model ? &store : NULL, s->path, name, err);
 	if (rc == LOOM_OK && model) {
 		rc = loom_config_from_gguf(&cfg, &g, &store, err);
+		rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, true, err);
 		rc = rc ? rc : new_model(model, err);
 		rc = rc ? rc : loom_model_build(*model, &cfg, &store, true, keep, err);
 		if (rc) {
@@ -149,7 +196,8 @@ static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype k
 	return rc;
 }
 
-static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype keep, struct loom_opened *o, struct loom_err *err)
+static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype keep, const char *asked, struct loom_opened *o,
+	struct loom_err *err)
 {
 	struct loom_config cfg;
 	struct loom_store store;
@@ -159,7 +207,8 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	loom_config_init(&cfg);
 	loom_store_init(&store);
 	rc = read_config(&cfg, s->path, o->loader == LOOM_LOADER_CUSTOM, err);
-	rc = rc ? rc : loom_shards_open(&store, s->path, err);
+	rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, false, err);
+	rc = rc ? rc : open_weights(&store, &cfg, s->path, err);
 	rc = rc ? rc : new_model(&o->model, err);
 	rc = rc ? rc : loom_model_build(o->model, &cfg, &store, false, keep, err);
 	loom_config_release(&cfg);
@@ -183,8 +232,8 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	return LOOM_OK;
 }
 
-static enum loom_status open_with(const struct loom_source *s, enum loom_loader loader, enum loom_dtype keep, struct loom_opened *out,
-	struct loom_err *err)
+static enum loom_status open_with(const struct loom_source *s, enum loom_loader loader, enum loom_dtype keep, const char *quantization,
+	struct loom_opened *out, struct loom_err *err)
 {
 	enum loom_status rc;
 
@@ -200,9 +249,9 @@ static enum loom_status open_with(const struct loom_source *s, enum loom_loader 
 		return loom_err_set(err, LOOM_E_MODEL, "loader \"custom\" needs a loom.json manifest, which model \"%.200s\" lacks", s->id);
 	}
 	if (!s->is_gguf) {
-		return open_folder(s, keep, out, err);
+		return open_folder(s, keep, quantization, out, err);
 	}
-	rc = open_gguf(s, keep, &out->model, &out->tokenizer, err);
+	rc = open_gguf(s, keep, quantization, &out->model, &out->tokenizer, err);
 	if (rc == LOOM_OK) {
 		out->max_seq = out->model->cfg.n_ctx;
 	}
@@ -210,7 +259,7 @@ static enum loom_status open_with(const struct loom_source *s, enum loom_loader 
 }
 
 enum loom_status loom_source_open(const struct loom_source *s, int loader, const struct loom_loader_order *order, enum loom_dtype keep,
-	struct loom_opened *out, struct loom_err *err)
+	const char *quantization, struct loom_opened *out, struct loom_err *err)
 {
 	int first = loader < 0 ? loom_loader_detect(s, order) : loader;
 	enum loom_status rc;
@@ -219,7 +268,7 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, const
 		return loom_err_set(err, LOOM_E_MODEL, "model \"%.200s\" is %s, which none of the loaders in loaders.fallback_order opens", s->id,
 			s->is_gguf ? "a GGUF file" : "a folder");
 	}
-	rc = open_with(s, (enum loom_loader)first, keep, out, err);
+	rc = open_with(s, (enum loom_loader)first, keep, quantization, out, err);
 	order = loom_loader_order(order);
 	for (int i = 0; loader < 0 && rc == LOOM_E_MODEL && i < order->n; i++) {
 		struct loom_err other = {0};
@@ -227,7 +276,7 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, const
 			continue;
 		}
 		loom_opened_release(out);
-		if (open_with(s, order->v[i], keep, out, &other) == LOOM_OK) {
+		if (open_with(s, order->v[i], keep, quantization, out, &other) == LOOM_OK) {
 			(void)snprintf(out->note, sizeof(out->note), "opened by %s, since %s cannot: %.100s", loom_loader_name(order->v[i]),
 				loom_loader_name((enum loom_loader)first), err->message);
 			rc = LOOM_OK;
@@ -248,7 +297,7 @@ enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, s
 
 	*out = NULL;
 	if (s->is_gguf) {
-		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, out, NULL, err);
+		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, NULL, err);
 	} else {
 		loom_config_init(&cfg);
 		rc = read_config(&cfg, s->path, custom, err);
@@ -267,5 +316,5 @@ enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, s
 enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err)
 {
 	*out = NULL;
-	return s->is_gguf ? open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, err) : loom_tokenizer_open(s->path, out, err);
+	return s->is_gguf ? open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, err) : loom_tokenizer_open(s->path, out, err);
 }

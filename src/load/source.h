@@ -63,9 +63,10 @@ struct loom_opened {
 };
 void loom_opened_init(struct loom_opened *o);
 void loom_opened_release(struct loom_opened *o);
-/* loader -1: the one that recognises the source, then the others of order (NULL: all) that could. keep: LOOM_DTYPE_UNKNOWN = as stored. */
+/* loader -1: the one that recognises the source, then the others of order (NULL: all) that could. keep: LOOM_DTYPE_UNKNOWN = as stored.
+ * quantization: what is asked for (loom_quant_config_ask); NULL: what the files are. */
 enum loom_status loom_source_open(const struct loom_source *s, int loader, const struct loom_loader_order *order, enum loom_dtype keep,
-	struct loom_opened *out, struct loom_err *err) LOOM_MUST_CHECK;
+	const char *quantization, struct loom_opened *out, struct loom_err *err) LOOM_MUST_CHECK;
 /* Only what `loom plan` and `loom tokenize` need. */
 enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model **out, struct loom_err *err) LOOM_MUST_CHECK;
 /* The same, said to be custom or not (loom_source_plan: as loom.json is there or not). */

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "arena.h"
+#include "config_quant.h"
 #include "gguf.h"
 #include "loom_backend.h"
 
@@ -89,6 +90,8 @@ struct loom_config {
 	struct loom_rope ropes[LOOM_MAX_ROPE];
 	int32_t n_rope;
 	enum loom_dtype dtype;        /* as the checkpoint says; LOOM_DTYPE_UNKNOWN when it does not */
+	char gguf_file_type[16];      /* general.file_type as llama.cpp names it ("Q4_K_M"); "" when unknown */
+	struct loom_quant_config quant; /* how the files are quantized, or what a request wants made of them */
 	int32_t bos_id;               /* -1 none */
 	int32_t eos_ids[16];
 	int32_t n_eos;                /* from config.json, overridden by generation_config.json (a list too) */

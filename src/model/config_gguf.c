@@ -237,6 +237,20 @@ static enum loom_status features(struct loom_config *cfg, struct loom_err *err)
 	return rc;
 }
 
+/* What llama.cpp calls the mixture of types: for people only, since each tensor says its own type. */
+static void read_file_type(struct loom_config *cfg, const struct loom_gguf *g)
+{
+	static const char *const names[] = {[2] = "Q4_0", [3] = "Q4_1", [7] = "Q8_0", [8] = "Q5_0", [9] = "Q5_1", [10] = "Q2_K", [11] = "Q3_K_S",
+		[12] = "Q3_K_M", [13] = "Q3_K_L", [14] = "Q4_K_S", [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M", [18] = "Q6_K", [19] = "IQ2_XXS",
+		[20] = "IQ2_XS", [21] = "Q2_K_S", [22] = "IQ3_XS", [23] = "IQ3_XXS", [24] = "IQ1_S", [25] = "IQ4_NL", [26] = "IQ3_S", [27] = "IQ3_M",
+		[28] = "IQ2_S", [29] = "IQ2_M", [30] = "IQ4_XS", [31] = "IQ1_M", [36] = "TQ1_0", [37] = "TQ2_0", [38] = "MXFP4"};
+	int64_t n;
+
+	if (loom_gguf_int(g, "general.file_type", &n) && n >= 0 && n < (int64_t)(sizeof(names) / sizeof(names[0])) && names[n]) {
+		(void)snprintf(cfg->gguf_file_type, sizeof(cfg->gguf_file_type), "%s", names[n]);
+	}
+}
+
 static enum loom_status read_all(struct loom_config *cfg, const struct reader *r, const struct loom_store *s, const json_t *tree)
 {
 	/* The names that mean the same in every architecture. */
@@ -260,6 +274,7 @@ static enum loom_status read_all(struct loom_config *cfg, const struct reader *r
 	}
 	read_tensors(cfg, s);
 	read_ids(cfg, r->g);
+	read_file_type(cfg, r->g);
 	rc = read_ropes(cfg, r, s);
 	return rc ? rc : loom_config_layers(cfg, tree, "metadata", r->err);
 }

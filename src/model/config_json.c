@@ -203,6 +203,8 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	rc = rc ? rc : loom_config_layers(cfg, flat, where, err);
 	rc = rc ? rc : read_ids(cfg, flat, where, err);
 	rc = rc ? rc : read_dtype(cfg, flat, where, err);
+	rc = rc ? rc : loom_quant_config_read(&cfg->quant, json_object_get(root, "quantization_config") ? json_object_get(root, "quantization_config")
+		: json_object_get(flat, "quantization_config"), where, err);
 	json_decref(flat);
 	return rc;
 }

@@ -110,7 +110,7 @@ static enum loom_status check_rule(const struct loom_config *cfg, const struct l
 
 enum loom_status loom_config_rules(const struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 {
-	static const struct loom_key_rule common[] = {{"quantization_config", "null|{}"}, {"pruned_heads", "null|{}"},
+	static const struct loom_key_rule common[] = {{"pruned_heads", "null|{}"},
 		{"chunk_size_feed_forward", "null|0"}, {"is_encoder_decoder", "false"}, {"add_cross_attention", "false"}, {NULL, NULL}};
 	const struct loom_key_rule *const tables[] = {common, cfg->family->rules};
 

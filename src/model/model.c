@@ -61,7 +61,15 @@ static void say_stored(struct loom_model *m, bool gguf)
 	for (int t = 0; t < LOOM_N_DTYPE; t++) {
 		most = bytes[t] > bytes[most] ? (enum loom_dtype)t : most;
 	}
-	(void)snprintf(m->stored, sizeof(m->stored), "%s%s", gguf ? "gguf:" : "", loom_dtype_name(most));
+	if (gguf && loom_dtype_block(most) > 1) {
+		const char *mix = m->cfg.gguf_file_type;
+		(void)snprintf(m->quantization, sizeof(m->quantization), "gguf:%s", mix[0] ? mix : loom_dtype_name(most));
+		for (char *c = m->quantization + 5; !mix[0] && *c; c++) {
+			*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+		}
+	} else if (!gguf) {
+		(void)snprintf(m->quantization, sizeof(m->quantization), "%s", loom_quant_config_name(&m->cfg.quant));
+	}
 }
 
 enum loom_status loom_model_build(struct loom_model *m, struct loom_config *cfg, struct loom_store *store, bool gguf,

@@ -13,7 +13,7 @@ struct loom_model {
 	struct loom_plan plan;    /* weights bound to tensors of the store */
 	struct loom_arena arena;  /* owns the plan */
 	enum loom_dtype keep;     /* matrices are kept as this; UNKNOWN = as stored */
-	char stored[16];          /* what the files hold, for people: "float32", "bfloat16", "gguf:Q4_1" */
+	char quantization[32];    /* "gguf:Q4_K_M", "gptq", "4bit", …; "" when no matrix is quantized */
 };
 
 void loom_model_init(struct loom_model *m);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "weights_internal.h"
 
 #define SHOWN 8 /* names in a message; the rest is counted */
 
@@ -42,7 +43,7 @@ static void full_name(char *out, size_t cap, const char *before, const char *p, 
 
 /* The first alternative that is stored, its name in out; else NULL and the first alternative's name. Names that take no prefix (the head's)
  * may stand inside a larger model. */
-static const struct loom_tensor *find(const struct loom_store *store, const char *names, const char *prefix, int32_t layer, int32_t head,
+const struct loom_tensor *loom_binder_find(const struct loom_store *store, const char *names, const char *prefix, int32_t layer, int32_t head,
 	const char *suffix, char *out, size_t cap)
 {
 	for (const char *p = names; p; p = loom_words_next(p)) {
@@ -65,7 +66,7 @@ bool loom_role_stored(const struct loom_family *f, const struct loom_store *stor
 	const char *names = gguf ? f->roles[role].gguf : f->roles[role].hf;
 	char name[LOOM_MAX_TENSOR_NAME];
 
-	return store && names && find(store, names, prefix, 0, 0, suffix, name, sizeof(name)) != NULL;
+	return store && names && loom_binder_find(store, names, prefix, 0, 0, suffix, name, sizeof(name)) != NULL;
 }
 
 /* The prefix under which the token embedding is found. */
@@ -79,7 +80,7 @@ static void choose_prefix(struct loom_binder *b)
 	for (size_t w = 0; b->store && w < N_TOWER; w++) {
 		for (const char *p = f->prefixes; p; p = loom_words_next(p)) {
 			(void)snprintf(prefix, sizeof(prefix), "%s%.*s", towers[w], (int)(loom_word_len(p) < 60 ? loom_word_len(p) : 60), p);
-			if (find(b->store, names, prefix, 0, 0, ".weight", name, sizeof(name))) {
+			if (loom_binder_find(b->store, names, prefix, 0, 0, ".weight", name, sizeof(name))) {
 				memcpy(b->prefix, prefix, sizeof(prefix));
 				return;
 			}
@@ -114,7 +115,7 @@ enum loom_status loom_binder_finish(struct loom_binder *b, struct loom_err *err)
 	return rc;
 }
 
-static void note(struct loom_buf *buf, int *count, const char *text)
+void loom_binder_note(struct loom_buf *buf, int *count, const char *text)
 {
 	if (*count < SHOWN) {
 		(void)loom_buf_printf(buf, "%s%s", *count ? ", " : "", text);
@@ -150,12 +151,15 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 
 	if (!names) {
 		(void)snprintf(text, sizeof(text), "%s, which has no name in this kind of file", what->name);
-		note(&b->missing, &b->n_missing, text);
+		loom_binder_note(&b->missing, &b->n_missing, text);
 		return;
 	}
-	t = find(b->store, names, b->prefix, what->layer, p->head, what->suffix, name, sizeof(name));
+	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf && loom_bind_quantized(b, w, p, what, names, n_row, transposed)) {
+		return;
+	}
+	t = loom_binder_find(b->store, names, b->prefix, what->layer, p->head, what->suffix, name, sizeof(name));
 	if (!t) {
-		note(&b->missing, &b->n_missing, name);
+		loom_binder_note(&b->missing, &b->n_missing, name);
 		return;
 	}
 	if (!shape_is(t, vector, rows, cols)) {
@@ -165,34 +169,42 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		} else {
 			(void)snprintf(text, sizeof(text), "%s is %s, expected [%lld,%lld]", name, found, (long long)rows, (long long)cols);
 		}
-		note(&b->wrong, &b->n_wrong, text);
+		loom_binder_note(&b->wrong, &b->n_wrong, text);
 		return;
 	}
 	if (!float_like(t->dtype)) {
 		(void)snprintf(text, sizeof(text), "%s is %s, expected a floating-point type", name, loom_dtype_name(t->dtype));
-		note(&b->wrong, &b->n_wrong, text);
+		loom_binder_note(&b->wrong, &b->n_wrong, text);
 		return;
 	}
 	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .row0 = p->row0, .group = p->group,
 		.stride = p->stride, .transposed = transposed, .rope_unpermute = b->gguf ? p->unpermute : 0};
 }
 
-/* What the backend keeps: a block type when a part has one, the stored type when all parts have it and it is a float type, else
- * float32. */
-static enum loom_dtype kept(const struct loom_binder *b, const struct loom_weight *w)
+static bool quantized(const struct loom_weight_part *p)
+{
+	return p->quant || loom_dtype_block(p->tensor->dtype) > 1;
+}
+
+/* What the backend keeps: the stored type when all parts have it and it is a float type, else float32. Quantized parts of a matrix stay as they
+ * are stored, when nobody asked for another type. */
+static enum loom_dtype kept(const struct loom_binder *b, struct loom_weight *w)
 {
 	enum loom_dtype t = b->cfg->dtype;
+	bool any = false;
 
 	if (w->kind == LOOM_WEIGHT_VECTOR) {
 		return LOOM_F32;
 	}
+	for (int i = 0; i < w->n_part; i++) {
+		any = any || quantized(&w->part[i]);
+	}
+	w->packed = any && w->kind == LOOM_WEIGHT_MATRIX && (b->keep == LOOM_DTYPE_UNKNOWN || b->cfg->quant.make != LOOM_MAKE_NONE);
 	if (b->keep != LOOM_DTYPE_UNKNOWN) {
 		return b->keep;
 	}
-	for (int i = 0; i < w->n_part; i++) {
-		if (loom_dtype_block(w->part[i].tensor->dtype) > 1) {
-			return w->part[i].tensor->dtype; /* quantized: each part stays as it is */
-		}
+	if (any) {
+		return w->kind == LOOM_WEIGHT_TABLE && w->n_part == 1 ? w->part[0].tensor->dtype : LOOM_F32;
 	}
 	for (int i = 0; i < w->n_part; i++) {
 		t = i > 0 && w->part[i].tensor->dtype != t ? LOOM_F32 : w->part[i].tensor->dtype;

@@ -202,18 +202,19 @@ static enum loom_status need_model(void *target, const char *name, const json_t 
 	return LOOM_OK;
 }
 
-static enum loom_status check_quantization(void *target, const char *name, const json_t *v, struct loom_err *err)
+/* Whether it fits the model is seen on loading. */
+static enum loom_status parse_quantization(void *target, const char *name, const json_t *v, struct loom_err *err)
 {
-	static const char *const known[] = {"4bit", "8bit", "gptq", "awq"};
-	const char *q = json_string_value(v);
+	static const char *const known[] = {"none", "4bit", "4bit-double", "8bit", "gptq", "awq"};
+	struct loom_load_spec *spec = target;
 
-	(void)target;
+	spec->quantization = json_string_value(v);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (loom_str_eq(q, known[i])) {
-			return loom_err_param(err, LOOM_E_INVALID, name, "%s: \"%s\" is not built into this version", name, q);
+		if (loom_str_eq(spec->quantization, known[i])) {
+			return LOOM_OK;
 		}
 	}
-	return loom_str_eq(q, "none") ? LOOM_OK : loom_input_wrong(name, "none, 4bit, 8bit, gptq or awq", v, err);
+	return loom_input_wrong(name, "none, 4bit, 8bit, gptq or awq", v, err);
 }
 
 static const struct loom_input_word dtypes[] = {{"auto", LOOM_DTYPE_UNKNOWN}, {"float32", LOOM_F32}, {"float16", LOOM_F16}, {"bfloat16", LOOM_BF16},
@@ -229,8 +230,8 @@ static const struct loom_input_field load_fields[] = {
 		.help = "how matrices are kept; auto: as stored"},
 	{.name = "loader", .kind = LOOM_INPUT_WORD, .offset = offsetof(struct loom_load_spec, loader), .words = loaders, .fallback = "\"auto\"",
 		.help = "who opens it"},
-	{.name = "quantization", .kind = LOOM_INPUT_OTHER, .parse = check_quantization,
-		.schema = "{\"enum\":[\"none\",\"4bit\",\"8bit\",\"gptq\",\"awq\"]}", .fallback = "\"none\"", .help = "how weights are made smaller"},
+	{.name = "quantization", .kind = LOOM_INPUT_OTHER, .parse = parse_quantization,
+		.schema = "{\"enum\":[\"none\",\"4bit\",\"4bit-double\",\"8bit\",\"gptq\",\"awq\"]}", .fallback = "\"none\"", .help = "how weights are made smaller"},
 	{.name = "compute", .kind = LOOM_INPUT_STR, .offset = offsetof(struct loom_load_spec, compute), .help = "float32 (exact), or a faster named mode"},
 	{.name = NULL},
 };

@@ -93,7 +93,7 @@ def test_routes_methods_types(server):
     assert c.get("/health", headers={"Host": "evil.example"}).status_code == 403
     assert c.head("/health").status_code == 200
     assert c.delete("/models/not--loaded").status_code == 404
-    assert c.post("/models/load", json=dict(model="x", quantization="4bit")).status_code == 422
+    assert c.post("/models/load", json=dict(model="x", quantization="3bit")).status_code == 422
 
 
 def raw(server, data, wait=2.0):

@@ -53,7 +53,7 @@ static void refusals_say_what_is_wrong(void **state)
 		{"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "low_freq_factor"},
 		{"{" LLAMA ",\"rope_scaling\":[]}", "rope_scaling: expected an object"},
 		{"{" LLAMA ",\"partial_rotary_factor\":0.5}", "partial_rotary_factor"},
-		{"{" LLAMA ",\"quantization_config\":{\"quant_method\":\"gptq\"}}", "quantization_config is \"gptq\""},
+		{"{" LLAMA ",\"quantization_config\":{\"quant_method\":\"hqq\"}}", "quant_method is \"hqq\""},
 		{"{" LLAMA ",\"eos_token_id\":\"x\"}", "eos_token_id"},
 		{"{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":0,\"hidden_size\":32,\"num_attention_heads\":4,\"vocab_size\":9}",
 			"num_hidden_layers"},

@@ -341,7 +341,7 @@ static void test_models_that_do_not_fit_or_do_not_exist(void **state)
 	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_MEMORY);
 	assert_non_null(strstr(err.message, "GiB"));
 	unsetenv("LOOM_MEMORY_LIMIT_BYTES");
-	spec.quantization = "4bit";
+	spec.quantization = "gptq";
 	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_INVALID);
 	spec.quantization = "none";
 	spec.device = "tpu";

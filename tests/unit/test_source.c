@@ -148,17 +148,17 @@ static void a_folder_is_opened(void **state)
 		struct loom_opened o;
 		assert_int_equal(loom_source_find(folders[i], NULL, true, &s, &err), LOOM_OK);
 		loom_opened_init(&o);
-		if (loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err))
+		if (loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err))
 			fail_msg("%s: %s", folders[i], err.message);
 		assert_non_null(o.tokenizer);
 		assert_int_equal(o.loader, LOOM_LOADER_TRANSFORMERS);
 		assert_true(o.max_seq > 0 && o.max_seq <= o.model->cfg.n_ctx);
 		loom_opened_release(&o);
 		/* loaders that do not fit */
-		assert_int_equal(loom_source_open(&s, LOOM_LOADER_GGUF, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
-		assert_int_equal(loom_source_open(&s, LOOM_LOADER_SENTENCE_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+		assert_int_equal(loom_source_open(&s, LOOM_LOADER_GGUF, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
+		assert_int_equal(loom_source_open(&s, LOOM_LOADER_SENTENCE_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 		assert_non_null(strstr(err.message, "modules.json"));
-		assert_int_equal(loom_source_open(&s, LOOM_LOADER_CUSTOM, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+		assert_int_equal(loom_source_open(&s, LOOM_LOADER_CUSTOM, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 		loom_opened_release(&o);
 	}
 	struct loom_model *m = NULL;
@@ -199,7 +199,7 @@ static void sentence_transformers_say_how_long(void **state)
 		(void)tempdir_text(&dir, "st/sentence_bert_config.json", i == 0 ? "{\"max_seq_length\":64}" : i == 1 ? "{\"max_seq_length\":9999}" : "{}");
 		assert_int_equal(loom_source_find(tempdir_path(&dir, "st"), NULL, true, &s, &err), LOOM_OK);
 		loom_opened_init(&o);
-		if (loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err))
+		if (loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err))
 			fail_msg("%s", err.message);
 		assert_int_equal(o.loader, LOOM_LOADER_SENTENCE_TRANSFORMERS);
 		assert_int_equal(o.st.pooling, LOOM_POOL_CLS);
@@ -209,7 +209,7 @@ static void sentence_transformers_say_how_long(void **state)
 	/* a truncated weight file is a load error that names it */
 	assert_int_equal(truncate(tempdir_path(&dir, "st/model.safetensors"), 5000), 0);
 	loom_opened_init(&o);
-	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	assert_non_null(strstr(err.message, "model.safetensors"));
 	loom_opened_release(&o);
 }
@@ -230,25 +230,25 @@ static void another_loader_of_the_order_steps_in_and_says_so(void **state)
 	assert_int_equal(loom_source_find(tempdir_path(&dir, "st"), NULL, true, &s, &err), LOOM_OK);
 	loom_opened_init(&o);
 	/* what recognises it opens it, whatever stands first */
-	assert_int_equal(loom_source_open(&s, -1, &tf_first, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_OK);
+	assert_int_equal(loom_source_open(&s, -1, &tf_first, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_OK);
 	assert_int_equal(o.loader, LOOM_LOADER_SENTENCE_TRANSFORMERS);
 	assert_string_equal(o.note, "");
 	loom_opened_release(&o);
 	/* a module that is not known */
 	(void)tempdir_text(&dir, "st/modules.json", "[{\"path\":\"\",\"type\":\"a.Transformer\"},{\"path\":\"1\",\"type\":\"a.Unheard\"}]");
-	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_OK);
+	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_OK);
 	assert_int_equal(o.loader, LOOM_LOADER_TRANSFORMERS);
 	assert_true(loom_str_starts(o.note, "opened by transformers, since sentence_transformers cannot: "));
 	loom_opened_release(&o);
 	assert_int_equal(loom_source_probe(&s, NULL, &p, &err), LOOM_OK);
 	assert_int_equal(p.detected, LOOM_LOADER_SENTENCE_TRANSFORMERS);
 	assert_int_equal(p.selected, LOOM_LOADER_TRANSFORMERS);
-	assert_int_equal(loom_source_open(&s, -1, &only_st, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, -1, &only_st, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	loom_opened_release(&o);
 	/* who asks for a loader gets it or an error */
-	assert_int_equal(loom_source_open(&s, LOOM_LOADER_SENTENCE_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, LOOM_LOADER_SENTENCE_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	loom_opened_release(&o);
-	assert_int_equal(loom_source_open(&s, -1, &only_gguf, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, -1, &only_gguf, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	assert_non_null(strstr(err.message, "fallback_order"));
 	loom_opened_release(&o);
 	assert_int_equal(loom_source_probe(&s, &only_gguf, &p, &err), LOOM_OK);
@@ -265,7 +265,7 @@ static void code_of_a_repository_is_never_run(void **state)
 	(void)tempdir_text(&dir, "own/config.json", "{\"architectures\":[\"UnheardForCausalLM\"],\"auto_map\":{\"AutoModel\":\"modeling_x.X\"}}");
 	assert_int_equal(loom_source_find(tempdir_path(&dir, "own"), NULL, true, &s, &err), LOOM_OK);
 	loom_opened_init(&o);
-	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	assert_non_null(strstr(err.message, "UnheardForCausalLM"));
 	assert_non_null(strstr(err.message, "trust_remote_code"));
 	assert_non_null(strstr(err.message, "loom.json"));
@@ -284,7 +284,7 @@ static void opening_survives_failed_allocations(void **state)
 		int64_t before = loom_mem_live();
 		loom_opened_init(&o);
 		loom_mem_fail_at(k, true);
-		rc = loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err);
+		rc = loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err);
 		loom_mem_fail_at(0, false);
 		loom_opened_release(&o);
 		if (rc && rc != LOOM_E_MEMORY)
@@ -307,9 +307,9 @@ static void a_gguf_that_lacks_everything_is_refused(void **state)
 	assert_int_equal(loom_source_find(tempdir_path(&dir, "x.gguf"), NULL, true, &s, &err), LOOM_OK);
 	assert_true(s.is_gguf);
 	loom_opened_init(&o);
-	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, -1, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	assert_true(loom_str_starts(err.message, "x.gguf: "));
-	assert_int_equal(loom_source_open(&s, LOOM_LOADER_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, &o, &err), LOOM_E_MODEL);
+	assert_int_equal(loom_source_open(&s, LOOM_LOADER_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, NULL, &o, &err), LOOM_E_MODEL);
 	loom_opened_release(&o);
 }
 

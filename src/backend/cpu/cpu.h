@@ -18,6 +18,7 @@ struct loom_cpu_weight {
 	 * is the start of all. */
 	struct loom_packed packed[LOOM_MAX_RUNS];
 	int n_packed;
+	int32_t *g_idx[LOOM_MAX_RUNS]; /* [n_col] what a packed run's q.g_idx points to; NULL: none */
 	void *table;               /* TABLE: rows [n_row, n_col] of dtype */
 	float *vector;             /* VECTOR [n_row] */
 	size_t bytes;              /* of whichever is set */
@@ -71,6 +72,12 @@ struct loom_device_state {
 	struct loom_profile *profile; /* NULL: times are not wanted */
 };
 
+/* cpu_load_quant.c: parts whose codes and scales are in tensors of their own. The description of such a run; the bytes of its tensors;
+ * and the part's rows into run `run` (-1: widened, into the float matrix from row dst0 on). */
+bool loom_cpu_quant_layout(const struct loom_quant *q, struct loom_packed *out);
+uint64_t loom_cpu_quant_bytes(const struct loom_quant *q);
+enum loom_status loom_cpu_load_quant(struct loom_cpu_weight *cw, const struct loom_weight *w, int part, int run, int64_t dst0,
+	const struct loom_store *store, struct loom_err *err) LOOM_MUST_CHECK;
 /* The products of a matrix's runs, all of x and y as in whole; out [LOOM_MAX_RUNS]. Their number. cpu_exec.c */
 size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out);
 /* Is the weight laid out for bfloat16 dot products? cpu_load.c */

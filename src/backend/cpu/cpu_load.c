@@ -30,26 +30,32 @@ static bool is_blocks(enum loom_dtype t)
 	return loom_dtype_block(t) > 1;
 }
 
-/* Are the parts kept in their own types? Not when they make too many runs: then all are widened. */
+/* Does a new run begin with part k > 0? Codes and scales in tensors of their own are always runs of their own. */
+static bool new_run(const struct loom_weight *w, int k)
+{
+	return w->part[k].quant || w->part[k - 1].quant || w->part[k].tensor->dtype != w->part[k - 1].tensor->dtype;
+}
+
+/* Are the parts kept as they are stored? Not when they make too many runs: then all are widened. */
 static bool as_stored(const struct loom_weight *w)
 {
 	int runs = 1;
 
 	for (int k = 1; k < w->n_part; k++) {
-		runs += w->part[k].tensor->dtype != w->part[k - 1].tensor->dtype;
+		runs += new_run(w, k);
 	}
-	return is_blocks(w->dtype) && w->n_part > 0 && runs <= LOOM_MAX_RUNS;
+	return w->packed && w->n_part > 0 && runs <= LOOM_MAX_RUNS;
 }
 
 static enum loom_dtype part_type(const struct loom_weight *w, int k)
 {
-	enum loom_dtype t = is_blocks(w->dtype) ? LOOM_F32 : w->dtype, stored;
+	enum loom_dtype stored;
 
-	if (as_stored(w)) {
-		stored = w->part[k].tensor->dtype;
-		t = is_blocks(stored) || stored == LOOM_F16 || stored == LOOM_BF16 ? stored : LOOM_F32;
+	if (!as_stored(w)) {
+		return w->dtype;
 	}
-	return t;
+	stored = w->part[k].tensor->dtype;
+	return is_blocks(stored) || stored == LOOM_F16 || stored == LOOM_BF16 ? stored : LOOM_F32;
 }
 
 /* Fills out with the runs of equal type among the parts, at with where each begins in the weight's memory; their number, 0 on overflow. */
@@ -63,16 +69,20 @@ static int lay_out(const struct loom_plan *plan, const struct loom_weight *w, st
 	for (int k = 0; k < (split ? w->n_part : 1); k++) {
 		enum loom_dtype t = part_type(w, k);
 		int64_t rows = split ? w->part[k].n_row : w->n_row;
-		if (n > 0 && out[n - 1].dtype == t) {
+		if (n > 0 && !new_run(w, k)) {
 			out[n - 1].n_row += rows;
-		} else {
-			out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col,
-				.paired = loom_cpu_paired(plan, w)};
+			continue;
+		}
+		out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col, .paired = !split && loom_cpu_paired(plan, w)};
+		if (split && w->part[k].quant && !loom_cpu_quant_layout(w->part[k].quant, &out[n - 1])) {
+			return 0;
 		}
 	}
 	for (int i = 0; i < n; i++) {
 		size_t size;
-		if (is_blocks(out[i].dtype)) {
+		if (out[i].q.codes != LOOM_CODES_NONE) {
+			size = out[i].q.bytes;
+		} else if (is_blocks(out[i].dtype)) {
 			size = loom_packq_of_blocks(&out[i].q, out[i].dtype, out[i].n_row, out[i].n_col) ? out[i].q.bytes : 0;
 		} else {
 			size = loom_packed_bytes(out[i].dtype, out[i].paired, out[i].n_row, out[i].n_col);
@@ -247,6 +257,31 @@ static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const
 	}
 }
 
+static void report(struct loading *l, uint64_t bytes, int thread)
+{
+	uint64_t done = atomic_fetch_add(&l->done, bytes) + bytes;
+
+	if (thread == 0 && l->opts->progress) {
+		l->opts->progress(l->opts->progress_ctx, done, l->total);
+	}
+}
+
+/* A whole part whose codes and scales are in tensors of their own. */
+static void load_quantized(struct loading *l, const struct piece *x, int thread)
+{
+	const struct loom_weight *w = &l->plan->weights[x->weight];
+	int run = 0;
+
+	for (int k = 1; k <= x->part; k++) {
+		run += new_run(w, k);
+	}
+	if (loom_cpu_load_quant(&l->model->weights[x->weight], w, x->part, as_stored(w) ? run : -1, x->dst0, l->store, &l->errs[thread])) {
+		atomic_store(&l->failed, true);
+		return;
+	}
+	report(l, loom_cpu_quant_bytes(w->part[x->part].quant), thread);
+}
+
 static void load_piece(void *ctx, size_t item, int thread)
 {
 	struct loading *l = ctx;
@@ -258,9 +293,12 @@ static void load_piece(void *ctx, size_t item, int thread)
 	uint64_t bytes = row_bytes(w, p, x->n_row), off = row_bytes(w, p, tensor_row(p, x->row0));
 	enum loom_dtype kept;
 	const void *rows;
-	uint64_t done;
 
 	if (atomic_load_explicit(&l->failed, memory_order_relaxed)) {
+		return;
+	}
+	if (p->quant) {
+		load_quantized(l, x, thread);
 		return;
 	}
 	if (loom_store_read(l->store, p->tensor, off, raw, (size_t)bytes, &l->errs[thread])) {
@@ -275,10 +313,7 @@ static void load_piece(void *ctx, size_t item, int thread)
 	kept = w->kind == LOOM_WEIGHT_MATRIX ? part_type(w, x->part) : w->dtype;
 	rows = convert(p->tensor->dtype, kept, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
 	place(&l->model->weights[x->weight], w, p, x, kept, rows);
-	done = atomic_fetch_add(&l->done, bytes) + bytes;
-	if (thread == 0 && l->opts->progress) {
-		l->opts->progress(l->opts->progress_ctx, done, l->total);
-	}
+	report(l, bytes, thread);
 }
 
 /* Rows of one piece: whole rows, about PIECE_BYTES. */
@@ -297,6 +332,9 @@ static enum loom_status check_types(const struct loom_plan *plan, struct loom_er
 		for (int k = 0; k < w->n_part; k++) {
 			const struct loom_tensor *t = w->part[k].tensor;
 			size_t block = loom_dtype_block(t->dtype);
+			if (w->part[k].quant) {
+				continue;
+			}
 			if (!loom_dequant_supported(t->dtype)) {
 				return loom_err_set(err, LOOM_E_MODEL, "tensor %s is %s, which is not supported (float32, float16, bfloat16, "
 					"float64 and GGUF's block types are)", t->name, loom_dtype_name(t->dtype));
@@ -319,7 +357,14 @@ static enum loom_status make_pieces(struct loading *l, struct loom_arena *arena,
 			int64_t dst = 0;
 			for (int k = 0; k < w->n_part; k++) {
 				const struct loom_weight_part *p = &w->part[k];
-				int64_t rows = stored_rows(w, p), step = rows_a_piece(w, p);
+				int64_t rows = p->quant ? 0 : stored_rows(w, p), step = p->quant ? 1 : rows_a_piece(w, p);
+				if (p->quant) {
+					if (pass == 1) {
+						l->pieces[n] = (struct piece){i, k, 0, p->n_row, dst};
+						l->total += loom_cpu_quant_bytes(p->quant);
+					}
+					n++;
+				}
 				for (int64_t r = 0, m; r < rows; r += m) {
 					m = rows - r < step ? rows - r : step;
 					m = p->group > 0 && m > p->group - r % p->group ? p->group - r % p->group : m;
@@ -449,6 +494,9 @@ void loom_cpu_model_free(struct loom_device_model *m)
 	for (int32_t i = 0; i < m->plan->n_weight; i++) {
 		struct loom_cpu_weight *w = &m->weights[i];
 		void *p = w->n_packed ? w->packed[0].data : w->table ? w->table : w->vector;
+		for (int k = 0; k < w->n_packed; k++) {
+			loom_free(w->g_idx[k]);
+		}
 		if (p) {
 			loom_pages_free(p, w->bytes);
 		}

@@ -235,6 +235,15 @@ void loom_packq_put_blocks(const struct loom_packed *p, int64_t row0, int64_t n,
 	}
 }
 
+/* The byte of which loom_e8_scale makes f. */
+static uint8_t e8_of(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, 4);
+	return (uint8_t)(bits >> 23 ? (bits >> 23) + 1 : bits >> 22);
+}
+
 void loom_packq_put_codes(const struct loom_packed *p, int64_t row, const uint8_t *codes, const float *scale, const float *b)
 {
 	const struct loom_packq *q = &p->q;
@@ -247,6 +256,8 @@ void loom_packq_put_codes(const struct loom_packed *p, int64_t row, const uint8_
 		size_t at = slot(row, q->n_group, g);
 		if (q->scale == LOOM_F32) {
 			((float *)(void *)a_at)[at] = scale[g];
+		} else if (q->scale == LOOM_F8_E8M0) {
+			((uint8_t *)a_at)[at] = e8_of(scale[g]);
 		} else {
 			((uint16_t *)(void *)a_at)[at] = q->scale == LOOM_F16 ? loom_f32_to_f16(scale[g]) : loom_f32_to_bf16(scale[g]);
 		}
