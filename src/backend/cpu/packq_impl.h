@@ -6,12 +6,19 @@
 
 #define VECS (LOOM_PANEL / 16)
 
+/* Vectors get a loop for each kind of codes, unrolled; plain C is one loop that asks at each step, which compiles in reasonable time. */
+#if LOOM_VEC == LOOM_VEC_REF
+#define PACKQ_INLINE static
+#else
+#define PACKQ_INLINE VEC_INLINE
+#endif
+
 /* Scales of a panel's 48 rows at one k. */
 struct scales {
 	float a[LOOM_PANEL], b[LOOM_PANEL];
 };
 
-VEC_INLINE vec16 scale_load(const struct loom_packq *q, const char *at, int64_t index)
+PACKQ_INLINE vec16 scale_load(const struct loom_packq *q, const char *at, int64_t index)
 {
 	switch (q->scale) {
 	case LOOM_F16: return vec_of_f16((const uint16_t *)(const void *)at + index);
@@ -50,7 +57,7 @@ static void scales_at(const struct loom_packed *p, int64_t panel, int64_t k, str
 }
 
 /* The value of code i (0..7) of octet o of a chunk, 16 rows at a time. */
-VEC_INLINE vec16 code_value(enum loom_codes codes, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i, int64_t v)
+PACKQ_INLINE vec16 code_value(enum loom_codes codes, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i, int64_t v)
 {
 	int at4 = 8 * (i % 4) + 4 * (i / 4), at2 = 8 * (i % 4) + 2 * (int)(o % 2 * 2 + i / 4), at1 = 8 * (i % 4) + (int)(2 * o + i / 4);
 	const uint32_t *four = chunk + o * LOOM_PANEL + v, *second = chunk + 4 * LOOM_PANEL + v;
@@ -89,7 +96,7 @@ VEC_INLINE vec16 code_value(enum loom_codes codes, const struct loom_packq *q, c
 	}
 }
 
-VEC_INLINE vec16 combined(enum loom_combine c, vec16 v, vec16 a, vec16 b, float factor)
+PACKQ_INLINE vec16 combined(enum loom_combine c, vec16 v, vec16 a, vec16 b, float factor)
 {
 	switch (c) {
 	case LOOM_COMBINE_MUL: return vec_mul(v, a);
@@ -100,7 +107,7 @@ VEC_INLINE vec16 combined(enum loom_combine c, vec16 v, vec16 a, vec16 b, float 
 }
 
 /* Codes i0 <= i < n of an octet: store: to dst [8, 48]; else times x[i] onto acc. */
-VEC_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i0, int n,
+PACKQ_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i0, int n,
 	const struct scales *s, float *dst, const float *x, vec16 *acc)
 {
 	for (int64_t v = 0; v < VECS; v++) {
@@ -117,7 +124,7 @@ VEC_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, co
 }
 
 /* k0 .. k0+kn-1 of a panel. */
-VEC_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bool per_k, const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn,
+PACKQ_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bool per_k, const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn,
 	float *dst, const float *x, vec16 *acc)
 {
 	const struct loom_packq *q = &p->q;
@@ -145,9 +152,13 @@ VEC_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bool
 }
 
 /* The kinds that formats use, each with its own loop. */
+#if LOOM_VEC == LOOM_VEC_REF
+#define KINDS(X)
+#else
 #define KINDS(X) \
 	X(2, MUL) X(2, ADD) X(2, ZERO) X(3, MUL) X(3, ZERO) X(4, MUL) X(4, ADD) X(4, ZERO) X(5, MUL) X(5, ADD) X(6, MUL) X(8, MUL) X(8, ZERO) \
 	X(8, TWO) X(FP8, MUL)
+#endif
 
 #define ONE_KIND(bits, how) \
 	static void widen_##bits##_##how(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t kn, float *dst) \
@@ -175,10 +186,8 @@ static void widen(const struct loom_packed *p, int64_t panel, int64_t k0, int64_
 
 	if (q->codes == LOOM_CODES_RAW) {
 		loom_packq_widen_raw(p, panel, k0, kn, dst);
-	} else if (q->per_k) {
-		run(true, q->codes, q->combine, true, p, panel, k0, kn, dst, NULL, NULL);
 	} else {
-		switch (KIND_ID(q->codes, q->combine)) {
+		switch (q->per_k ? 0 : KIND_ID(q->codes, q->combine)) {
 #define CASE(bits, how) \
 		case KIND_ID(LOOM_CODES_##bits, LOOM_COMBINE_##how): \
 			widen_##bits##_##how(p, panel, k0, kn, dst); \
@@ -186,6 +195,7 @@ static void widen(const struct loom_packed *p, int64_t panel, int64_t k0, int64_
 		KINDS(CASE)
 #undef CASE
 		default:
+			run(true, q->codes, q->combine, LOOM_VEC != LOOM_VEC_REF || q->per_k, p, panel, k0, kn, dst, NULL, NULL);
 			break;
 		}
 	}
@@ -207,7 +217,7 @@ static void dot(const struct loom_packed *p, int64_t panel, int64_t k0, int64_t 
 		for (int v = 0; v < VECS; v++) {
 			acc[v] = vec_zero();
 		}
-		run(false, q->codes, q->combine, true, p, panel, k0, kn, NULL, x, acc);
+		run(false, q->codes, q->combine, LOOM_VEC != LOOM_VEC_REF || q->per_k, p, panel, k0, kn, NULL, x, acc);
 		break;
 	}
 	for (int v = 0; v < VECS; v++) {
