@@ -198,7 +198,7 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 /* ---- the plan ---- */
 /* How matrix products are computed. FLOAT32 is exact mode; BF16 keeps matrices in bfloat16 and rounds the rows that meet them
  * (docs/numerics.md). */
-enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_N_COMPUTE };
+enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_COMPUTE_INT8, LOOM_N_COMPUTE };
 struct loom_plan {
 	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_vocab; /* n_vocab: rows of the embedding table */
 	int32_t n_ctx;               /* positions that a sequence may have, at most */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/quant: a tiny seeded Llama in every quantized form that checkpoints come in, and what transformers computes in float32 on
-the weights that the form stands for (the packers here are written from shared/reference/quantization.md, not taken from the tools).
+the weights that the form stands for (the packers here are written from shared/reference/quantization.md, not taken from the tools). made-*: float files, and the states of what
+bitsandbytes makes of them (needs bitsandbytes).
 
   usage: tools/make-quant-models.py [OUT=tests/quant] [NAME ...]     (needs torch, transformers, safetensors, numpy)
 """
@@ -213,6 +214,25 @@ MODELS = {
 }
 
 
+def made(kind):
+    """What bitsandbytes makes of a float weight: the file stays float, the expected states are those of the quantized model."""
+    def pack(name, w, rng):
+        import bitsandbytes.functional as F
+        w = torch.from_numpy(w).to(torch.float16)
+        if kind == "4bit":
+            # flat: the CPU kernel of 0.50.2 misplaces the scales of a matrix whose rows are no whole blocks
+            q, state = F.quantize_4bit(w.float().reshape(-1), blocksize=64, quant_type="nf4", compress_statistics=False)
+            value = F.dequantize_4bit(q, state).reshape(w.shape).numpy()
+        else:
+            q, scb, _ = F.int8_vectorwise_quant(w)
+            value = q.float().numpy() * scb.float().numpy()[:, None] * np.float32(0.007874015718698502)
+        return {"weight": w.numpy()}, value
+    return pack, None
+
+
+MODELS.update({"made-4bit": made("4bit"), "made-8bit": made("8bit")})
+
+
 def save(tensors, path):
     """safetensors' numpy writer knows no float8 and no bfloat16: their bytes are written as uint8/uint16 and renamed in the header."""
     rename = {k: v[0] for k, v in tensors.items() if isinstance(v, tuple)}
@@ -266,7 +286,7 @@ def main():
         text = {k: text[k] for k in keep if k in text}
         if name == "gptq4-v2":  # the old place
             (folder / "quantize_config.json").write_text(json.dumps({k: v for k, v in quant.items() if k != "quant_method"}, indent=1))
-        else:
+        elif quant:
             text["quantization_config"] = quant
         (folder / "config.json").write_text(json.dumps(text, indent=1))
         save(tensors, folder / "model.safetensors")

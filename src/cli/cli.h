@@ -69,13 +69,14 @@ bool loom_read_line(FILE *f, struct loom_buf *line);
 
 /* What every command that runs a model takes from the settings (settings.h); its flags go over environment and file. */
 struct loom_run_options {
-	const char *config, *device, *dtype, *compute, *cache_dir, *threads, *memory_fraction, *log_level;
+	const char *config, *device, *dtype, *quantization, *compute, *cache_dir, *threads, *memory_fraction, *log_level;
 };
 #define LOOM_RUN_OPTIONS(o) \
 	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, NULL, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
 	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, NULL, "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
 	{"--dtype", 0, LOOM_OPT_STRING, &(o).dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"}, \
-	{"--compute", 0, LOOM_OPT_STRING, &(o).compute, 0, 0, NULL, "MODE", "float32 (exact) or bf16 (faster, rounds what it multiplies)"}, \
+	{"--quantization", 0, LOOM_OPT_STRING, &(o).quantization, 0, 0, NULL, "MODE", "4bit or 8bit: quantize float matrices on loading"}, \
+	{"--compute", 0, LOOM_OPT_STRING, &(o).compute, 0, 0, NULL, "MODE", "float32 (exact), bf16 or int8 (faster: docs/numerics.md)"}, \
 	{"--threads", 0, LOOM_OPT_STRING, &(o).threads, 0, 0, NULL, "N", "compute threads (default: physical cores)"}, \
 	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, NULL, "DIR", \
 		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \

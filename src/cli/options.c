@@ -222,7 +222,7 @@ int loom_open_settings(const struct loom_run_options *o, struct loom_settings *s
 int loom_open_one(const struct loom_run_options *o, const char *model, struct loom_engine **e, struct loom_resident **r)
 {
 	struct loom_engine_opts opts;
-	struct loom_load_spec spec = {.id = model, .loader = -1};
+	struct loom_load_spec spec = {.id = model, .loader = -1, .quantization = o->quantization};
 	struct loom_settings s;
 	struct loom_err err = {0};
 	int rc = LOOM_EXIT_OK;

@@ -189,7 +189,7 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	fprintf(stderr, "\rloading %s: %3d%%%s", p->id, percent, percent == 100 ? "\n" : "");
 }
 
-static const char *const computes[LOOM_N_COMPUTE] = {"float32", "bf16"};
+static const char *const computes[LOOM_N_COMPUTE] = {"float32", "bf16", "int8"};
 
 int loom_compute_parse(const char *name)
 {
@@ -211,7 +211,7 @@ static enum loom_status check_spec(const struct loom_load_spec *spec, struct loo
 		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s: expected auto, float32, float16 or bfloat16",
 			loom_dtype_name(spec->dtype));
 	if (spec->compute && loom_compute_parse(spec->compute) < 0)
-		return loom_err_param(err, LOOM_E_INVALID, "compute", "\"%.32s\": expected float32 or bf16", spec->compute);
+		return loom_err_param(err, LOOM_E_INVALID, "compute", "\"%.32s\": expected float32, bf16 or int8", spec->compute);
 	return LOOM_OK;
 }
 
@@ -243,6 +243,20 @@ static enum loom_status read_weights(struct loom_resident *r, struct loom_entry 
 	return st;
 }
 
+/* int8 multiplies codes: a model without any stays exact where nobody asked for this one by name. */
+static enum loom_status settle_compute(struct loom_resident *r, const struct loom_load_spec *spec, enum loom_compute compute, struct loom_err *err)
+{
+	struct loom_model *m = r->opened.model;
+	bool packed = false;
+	for (int32_t i = 0; i < m->plan.n_weight; i++)
+		packed = packed || m->plan.weights[i].packed;
+	if (compute == LOOM_COMPUTE_INT8 && !packed && spec->compute)
+		return loom_err_param(err, LOOM_E_INVALID, "compute", "int8 multiplies quantized weights, which %.200s has not: quantization 8bit or "
+			"4bit makes some", r->source.id);
+	m->plan.compute = compute == LOOM_COMPUTE_INT8 && !packed ? LOOM_COMPUTE_FLOAT32 : compute;
+	return LOOM_OK;
+}
+
 /* What needs no weights: is the model there, and is it one that can be run? */
 static enum loom_status open_files(struct loom_resident *r, struct loom_entry *entry, const struct loom_load_spec *spec, struct loom_err *err)
 {
@@ -259,7 +273,7 @@ static enum loom_status open_files(struct loom_resident *r, struct loom_entry *e
 	if (!st)
 		st = loom_source_open(&r->source, spec->loader, &e->opts.loaders, keep, spec->quantization, &r->opened, err);
 	if (!st)
-		r->opened.model->plan.compute = compute;
+		st = settle_compute(r, spec, compute, err);
 	return st;
 }
 

@@ -41,7 +41,7 @@ float loom_int8_row(const float *w, size_t n, uint8_t *codes)
 		float h = fabsf(loom_f16_to_f32(loom_f32_to_f16(w[i])));
 		top = h > top ? h : top;
 	}
-	float scale = top > 0 ? 127.0f / top : 0;
+	float scale = top > 0 ? 1.0f / top * 127.0f : 0; /* torch takes 127.0 / x as the reciprocal times 127 */
 	for (size_t i = 0; i < n; i++)
 		codes[i] = (uint8_t)(int8_t)rintf(loom_f16_to_f32(loom_f32_to_f16(w[i])) * scale);
 	return top;

@@ -6,6 +6,7 @@
 
 #include "dequant.h"
 #include "f16.h"
+#include "int8.h"
 #include "matmul.h"
 #include "mem.h"
 
@@ -205,6 +206,75 @@ static void codes_give_the_bits_of_float32(void **state)
 	}
 }
 
+/* compute "int8": every instruction set has the bits of plain C, whatever stands beside a row; and it is near the exact product. */
+static void check_int8(const struct matrix *w, const char *name)
+{
+	int64_t n = w->q.n_row, k = w->q.n_col, m = 41;
+	size_t stride = loom_int8_stride(k), count = (size_t)(m * n);
+	float *x = malloc((size_t)(m * k) * sizeof(float)), *exact = malloc(count * sizeof(float)), *first = malloc(count * sizeof(float));
+	char *bytes = loom_pages_alloc((size_t)m * stride);
+	double d = 0, top = 0;
+
+	assert_true(x && exact && first && bytes && loom_int8_can(&w->q));
+	for (int64_t i = 0; i < m * k; i++) {
+		x[i] = sinf((float)(i * 37 % 1001)) * (float)(1 + i / k % 3);
+	}
+	memset(x, 0, (size_t)k * sizeof(float)); /* a row of zeros */
+	loom_matmul(NULL, loom_isa_best(), &w->f, x, (size_t)k, m, NULL, exact, (size_t)n, NULL);
+	for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+		struct loom_pool *pool = loom_pool_new(2);
+		float *y = check_guarded(count), *alone = check_guarded((size_t)n);
+		loom_int8_rows(pool, (enum loom_isa)isa, x, (size_t)k, m, k, bytes);
+		struct loom_product p = {.w = &w->q, .bytes = bytes, .y = y, .ldy = (size_t)n, .m = m};
+		loom_matmul_many(pool, (enum loom_isa)isa, &p, 1, NULL);
+		p = (struct loom_product){.w = &w->q, .bytes = bytes + 7 * stride, .y = alone, .ldy = (size_t)n, .m = 1};
+		loom_matmul_many(NULL, (enum loom_isa)isa, &p, 1, NULL);
+		assert_memory_equal(alone, y + 7 * n, (size_t)n * sizeof(float));
+		if (isa == 0) {
+			memcpy(first, y, count * sizeof(float));
+		} else if (memcmp(y, first, count * sizeof(float)) != 0) {
+			fail_msg("%s: compute int8: %s has other bits than plain C", name, loom_isa_name((enum loom_isa)isa));
+		}
+		check_canaries(y, count);
+		check_guarded_free(y);
+		check_guarded_free(alone);
+		loom_pool_free(pool);
+	}
+	for (size_t i = 0; i < count; i++) {
+		d += ((double)first[i] - (double)exact[i]) * ((double)first[i] - (double)exact[i]);
+		top += (double)exact[i] * (double)exact[i];
+	}
+	if (!(sqrt(d / top) < 0.02)) {
+		fail_msg("%s: compute int8 is off by %g", name, sqrt(d / top));
+	}
+	free(x);
+	free(exact);
+	free(first);
+	loom_pages_free(bytes, (size_t)m * stride);
+}
+
+static void int8_is_one_definition_and_near(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		struct matrix w;
+		open_blocks(&w, types[t], 101, loom_dtype_block(types[t]) == 256 ? 512 : 288);
+		if (loom_int8_can(&w.q)) {
+			check_int8(&w, loom_dtype_name(types[t]));
+		}
+		close_matrix(&w);
+	}
+	for (int i = 0; i < 5; i++) {
+		static const int bits[] = {2, 3, 4, 8, 8};
+		struct matrix w;
+		bool two = i == 4;
+		open_codes(&w, bits[i], false, two ? LOOM_COMBINE_TWO : LOOM_COMBINE_ZERO, two ? LOOM_F32 : LOOM_F16, two ? 300 : 64, false, 61, two ? 300 : 320);
+		w.q.q.unit = two ? w.q.q.factor : w.q.q.unit;
+		check_int8(&w, "codes");
+		close_matrix(&w);
+	}
+}
+
 static void they_are_about_as_large_as_in_their_files(void **state)
 {
 	(void)state;
@@ -226,26 +296,35 @@ static void bench(void)
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2] == 576 ? 768 : 1536;
 		float *x = malloc((size_t)(m * k) * sizeof(float)), *y = malloc((size_t)(m * n) * sizeof(float));
+		char *bytes = loom_pages_alloc((size_t)m * loom_int8_stride(k));
+		assert_true(x && y && bytes);
 		check_fill(x, (size_t)(m * k), 1);
 		for (size_t t = 0; t < sizeof(some) / sizeof(some[0]); t++) {
 			struct matrix w;
-			double best[2] = {1e9, 1e9};
+			double best[3] = {1e9, 1e9, 1e9};
 			open_blocks(&w, some[t], n, k);
-			for (int which = 0; which < 2; which++) {
+			for (int which = 0; which < 3; which++) {
 				for (int rep = 0; rep < 7; rep++) {
 					double t0 = check_now(), dt;
-					loom_matmul(pool, loom_isa_best(), which ? &w.f : &w.q, x, (size_t)k, m, NULL, y, (size_t)n, scratch);
+					if (which == 2 && loom_int8_can(&w.q)) {
+						struct loom_product p = {.w = &w.q, .bytes = bytes, .y = y, .ldy = (size_t)n, .m = m};
+						loom_int8_rows(pool, loom_isa_best(), x, (size_t)k, m, k, bytes);
+						loom_matmul_many(pool, loom_isa_best(), &p, 1, scratch);
+					} else {
+						loom_matmul(pool, loom_isa_best(), which ? &w.f : &w.q, x, (size_t)k, m, NULL, y, (size_t)n, scratch);
+					}
 					dt = check_now() - t0;
 					best[which] = dt < best[which] ? dt : best[which];
 				}
 			}
-			printf("%-8s M %4lld N %5lld K %4lld: %8.1f GFLOP/s %6.1f GB/s of weights; float32 %8.1f GFLOP/s\n", loom_dtype_name(some[t]),
+			printf("%-8s M %4lld N %5lld K %4lld: %8.1f GFLOP/s %6.1f GB/s of weights; float32 %8.1f, int8 %8.1f GFLOP/s\n", loom_dtype_name(some[t]),
 				(long long)m, (long long)n, (long long)k, 2.0 * (double)(m * n * k) / best[0] * 1e-9, (double)w.q.q.bytes / best[0] * 1e-9,
-				2.0 * (double)(m * n * k) / best[1] * 1e-9);
+				2.0 * (double)(m * n * k) / best[1] * 1e-9, 2.0 * (double)(m * n * k) / best[2] * 1e-9);
 			close_matrix(&w);
 		}
 		free(x);
 		free(y);
+		loom_pages_free(bytes, (size_t)m * loom_int8_stride(k));
 	}
 	loom_pool_free(pool);
 }
@@ -253,6 +332,7 @@ static void bench(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_give_the_bits_of_float32), cmocka_unit_test(codes_give_the_bits_of_float32),
+		cmocka_unit_test(int8_is_one_definition_and_near),
 		cmocka_unit_test(they_are_about_as_large_as_in_their_files)};
 
 	if (argc > 1 && strcmp(argv[1], "--bench") == 0) {

@@ -5,13 +5,14 @@
 #include "../tiny.h"
 
 static const struct {
-	const char *folder, *quantization;
+	const char *folder, *quantization, *ask; /* ask: what is to be made of float files */
 } models[] = {
-	{"gptq4", "gptq"}, {"gptq4-sym", "gptq"}, {"gptq4-desc", "gptq"}, {"gptq4-v2", "gptq"}, {"gptq4-one", "gptq"}, {"gptq2", "gptq"},
-	{"gptq3", "gptq"}, {"gptq3-desc", "gptq"}, {"gptq8", "gptq"}, {"awq-gemm", "awq"}, {"awq-gemv", "awq"}, {"awq-fast", "awq"},
-	{"nf4", "4bit"}, {"nf4-nested", "4bit"}, {"fp4", "4bit"}, {"int8", "8bit"}, {"ct4", "compressed-tensors"},
-	{"ct4-zero", "compressed-tensors"}, {"ct8", "compressed-tensors"}, {"ct-int8", "compressed-tensors"},
-	{"fp8-tensor", "compressed-tensors"}, {"fp8-channel", "compressed-tensors"}, {"fp8-block", "fp8"},
+	{"gptq4", "gptq", NULL}, {"gptq4-sym", "gptq", NULL}, {"gptq4-desc", "gptq", NULL}, {"gptq4-v2", "gptq", NULL}, {"gptq4-one", "gptq", NULL}, {"gptq2", "gptq", NULL},
+	{"gptq3", "gptq", NULL}, {"gptq3-desc", "gptq", NULL}, {"gptq8", "gptq", NULL}, {"awq-gemm", "awq", NULL}, {"awq-gemv", "awq", NULL}, {"awq-fast", "awq", NULL},
+	{"nf4", "4bit", NULL}, {"nf4-nested", "4bit", NULL}, {"fp4", "4bit", NULL}, {"int8", "8bit", NULL}, {"ct4", "compressed-tensors", NULL},
+	{"ct4-zero", "compressed-tensors", NULL}, {"ct8", "compressed-tensors", NULL}, {"ct-int8", "compressed-tensors", NULL},
+	{"made-4bit", "4bit", "4bit"}, {"made-8bit", "8bit", "8bit"},
+	{"fp8-tensor", "compressed-tensors", NULL}, {"fp8-channel", "compressed-tensors", NULL}, {"fp8-block", "fp8", NULL},
 };
 #define N_MODEL (sizeof models / sizeof models[0])
 
@@ -73,6 +74,33 @@ static void near(const char *what, const float *got, const float *want, size_t n
 		fail_msg("%s: differs by %g of %g", what, d, top);
 }
 
+/* compute "int8": near the exact states, and named. FP8 and shuffled groups stay exact. */
+static void check_int8(struct loom_engine *e, const char *folder, const char *ask, const int32_t *ids, size_t n_ids, const float *exact, size_t n)
+{
+	char path[512];
+	struct loom_resident *r = NULL;
+	struct loom_model_info info;
+	struct loom_err err;
+	double d = 0, top = 0;
+	size_t count;
+	snprintf(path, sizeof path, "%s/quant/%s", LOOM_TEST_DIR, folder);
+	struct loom_load_spec spec = {.id = path, .loader = -1, .quantization = ask, .compute = "int8"};
+	if (loom_engine_acquire(e, &spec, &r, &err))
+		fail_msg("%s: %s", folder, err.message);
+	loom_resident_info(r, &info);
+	assert_string_equal(info.compute, "int8");
+	float *fast = states(e, r, ids, n_ids, &count);
+	assert_int_equal(count, n);
+	for (size_t i = 0; i < n; i++) {
+		d += ((double)fast[i] - (double)exact[i]) * ((double)fast[i] - (double)exact[i]);
+		top += (double)exact[i] * (double)exact[i];
+	}
+	if (!(sqrt(d / top) < 0.03))
+		fail_msg("%s: compute int8 is off by %g", folder, sqrt(d / top));
+	loom_free(fast);
+	loom_engine_release(e, r);
+}
+
 static void each_form_computes_what_its_weights_say(void **state)
 {
 	struct loom_engine *e = tiny_engine(2, 0);
@@ -88,7 +116,7 @@ static void each_form_computes_what_its_weights_say(void **state)
 		assert_int_equal(loom_safetensors_open(&x, path, "expected", &err), LOOM_OK);
 		int32_t *ids = read_tensor(&x, "ids.0", &n_ids);
 		float *hidden = read_tensor(&x, "hidden.0", &n_hidden), *logits = read_tensor(&x, "logits.0", &n_logits);
-		struct loom_resident *r = open_as(e, models[k].folder, LOOM_DTYPE_UNKNOWN, NULL);
+		struct loom_resident *r = open_as(e, models[k].folder, LOOM_DTYPE_UNKNOWN, models[k].ask);
 		loom_resident_info(r, &info);
 		assert_string_equal(info.quantization, models[k].quantization);
 		float *packed = states(e, r, ids, n_ids, &n);
@@ -98,6 +126,15 @@ static void each_form_computes_what_its_weights_say(void **state)
 		for (size_t i = 0; i < 3; i++)
 			near(models[k].folder, packed + i * layer, hidden + i * layer, layer);
 		near(models[k].folder, packed + n_hidden, logits, n_logits);
+		check_int8(e, models[k].folder, models[k].ask, ids, n_ids, packed, n);
+		if (models[k].ask) { /* stays packed whatever the dtype of the rest */
+			loom_free(packed);
+			loom_free(ids);
+			loom_free(hidden);
+			loom_free(logits);
+			loom_store_release(&x);
+			continue;
+		}
 		r = open_as(e, models[k].folder, LOOM_F32, NULL);
 		float *dense = states(e, r, ids, n_ids, &n_dense);
 		loom_engine_release(e, r);
@@ -110,6 +147,21 @@ static void each_form_computes_what_its_weights_say(void **state)
 		loom_free(logits);
 		loom_store_release(&x);
 	}
+	loom_engine_free(e, 1000);
+}
+
+static void int8_wants_codes(void **state)
+{
+	struct loom_engine *e = tiny_engine(1, 0);
+	char path[512];
+	struct loom_resident *r = NULL;
+	struct loom_err err;
+	(void)state;
+	snprintf(path, sizeof path, "%s/quant/made-4bit", LOOM_TEST_DIR);
+	struct loom_load_spec spec = {.id = path, .loader = -1, .compute = "int8"};
+	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_INVALID);
+	assert_string_equal(err.param, "compute");
+	assert_non_null(strstr(err.message, "int8 multiplies quantized weights"));
 	loom_engine_free(e, 1000);
 }
 
@@ -140,7 +192,7 @@ static void a_request_must_not_contradict_the_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(each_form_computes_what_its_weights_say),
-		cmocka_unit_test(a_request_must_not_contradict_the_files)};
+		cmocka_unit_test(int8_wants_codes), cmocka_unit_test(a_request_must_not_contradict_the_files)};
 	loom_json_setup();
 	return cmocka_run_group_tests_name("quant models", tests, NULL, NULL);
 }

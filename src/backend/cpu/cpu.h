@@ -53,7 +53,7 @@ struct loom_device_state {
 	size_t page_floats;
 	size_t *layer_at;            /* [n_layer] where a layer begins in a page; floats */
 	float *matmul_scratch;       /* [n_thread] loom_matmul_scratch() */
-	uint16_t *rounded;           /* compute "bf16": rows of a product, rounded */
+	uint16_t *rounded;           /* compute "bf16": rows of a product, rounded; "int8": in bytes (int8.h) */
 	float *score_bias;           /* [n_head][bias_stride] cpu_bias.c; NULL: the plan has none */
 	int32_t bias_stride;
 	float *cos, *sin;            /* [n_rope][max_tok][rope_width] of the step */

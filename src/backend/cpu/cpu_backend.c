@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "int8.h"
 #include "mem.h"
 
 static uint64_t model_bytes(const struct loom_plan *plan)
@@ -85,6 +86,10 @@ static size_t widest_rounded(const struct loom_plan *p)
 
 	for (int32_t i = 0; i < p->n_weight; i++) {
 		size_t n = loom_round_stride(p->weights[i].n_col);
+		if (p->compute == LOOM_COMPUTE_INT8 && p->weights[i].packed) {
+			n = (loom_int8_stride(p->weights[i].n_col) + 1) / 2;
+			widest = n > widest ? n : widest;
+		}
 		if (loom_cpu_paired(p, &p->weights[i]) && n > widest) {
 			widest = n;
 		}

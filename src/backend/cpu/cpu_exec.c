@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "cpu.h"
 #include "dequant.h"
+#include "int8.h"
 #include "mem.h"
 
 #define EMBED_SPAN 256 /* floats of a table's row at once; every block size divides it */
@@ -243,9 +244,17 @@ static void linear(struct loom_device_state *s, const struct loom_op *op, int32_
 		.bias = vector(s, op->bias), .y = loom_cpu_at(s, &op->out, 0), .ldy = (size_t)s->plan->slot_width[op->out.slot], .m = n_row};
 	struct loom_product products[LOOM_MAX_RUNS];
 	size_t n = loom_cpu_products(w, &whole, products);
+	bool bytes = false;
 
 	if (w->packed[0].paired) {
 		loom_matmul_round(s->pool, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
+	}
+	for (size_t i = 0; s->plan->compute == LOOM_COMPUTE_INT8 && i < n; i++) {
+		products[i].bytes = s->rounded;
+		bytes = bytes || loom_int8_can(products[i].w);
+	}
+	if (bytes) {
+		loom_int8_rows(s->pool, s->isa, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
 	}
 	loom_matmul_many(s->pool, s->isa, products, n, s->matmul_scratch);
 }

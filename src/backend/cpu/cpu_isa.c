@@ -5,6 +5,7 @@
 
 #include "attn.h"
 #include "dot.h"
+#include "int8.h"
 #include "loom_backend.h"
 #include "matmul_kernels.h"
 #include "mix.h"
@@ -72,6 +73,13 @@ const struct loom_matmul_kernels *loom_matmul_kernels_for(enum loom_isa isa)
 	static const struct loom_matmul_kernels *const tables[LOOM_N_ISA] = {&loom_matmul_ref, &loom_matmul_avx2, &loom_matmul_avx512};
 
 	return tables[isa];
+}
+
+const struct loom_int8 *loom_int8_for(enum loom_isa isa)
+{
+	static const struct loom_int8 *const tables[LOOM_N_ISA] = {&loom_int8_ref, &loom_int8_avx2, &loom_int8_avx2};
+
+	return isa == LOOM_ISA_AVX512 && __builtin_cpu_supports("avx512vnni") ? &loom_int8_vnni : tables[isa];
 }
 
 const struct loom_dot *loom_dot_for(enum loom_isa isa)

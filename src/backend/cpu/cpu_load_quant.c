@@ -16,6 +16,7 @@ bool loom_cpu_quant_layout(const struct loom_quant *q, struct loom_packed *out)
 		f.bits <= 4 ? f.table : NULL, out->n_row, out->n_col);
 	out->dtype = LOOM_DTYPE_UNKNOWN;
 	out->q.factor = f.factor;
+	out->q.unit = f.rule == LOOM_RULE_TWO ? f.factor : out->q.unit;
 	return ok;
 }
 

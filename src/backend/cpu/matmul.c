@@ -6,6 +6,7 @@
 
 #include "dot.h"
 #include "f16.h"
+#include "int8.h"
 #include "matmul_kernels.h"
 #include "mem.h"
 
@@ -227,9 +228,12 @@ static void run_item(void *ctx, size_t item, int thread)
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
 	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
 	struct way way = way_of(j, p, rows);
-	bool direct = rows == 1 && w->q.codes != LOOM_CODES_NONE && w->q.codes != LOOM_CODES_RAW;
+	bool in_bytes = p->bytes && loom_int8_can(w);
+	bool direct = in_bytes || (rows == 1 && w->q.codes != LOOM_CODES_NONE && w->q.codes != LOOM_CODES_RAW);
 
-	if (direct) {
+	if (in_bytes) {
+		loom_int8_for(j->isa)->dot(w, panel, (const char *)p->bytes + (size_t)row0 * loom_int8_stride(w->n_col), rows, y, p->ldy, width);
+	} else if (direct) {
 		quantized_row(j->quant, w, panel, p->x + (size_t)row0 * p->ldx, y, width);
 	}
 	for (int64_t k0 = 0; k0 < n_col && !direct; k0 += LOOM_KBLOCK) {

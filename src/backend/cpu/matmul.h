@@ -50,6 +50,7 @@ struct loom_product {
 	const struct loom_packed *w;
 	const float *x, *bias; /* bias NULL: none */
 	const uint16_t *rounded; /* x of a paired w: see loom_matmul_round */
+	const void *bytes;     /* x in bytes (int8.h), for matrices that loom_int8_can multiply so; NULL: exact */
 	float *y;
 	size_t ldx, ldy;
 	int64_t m;             /* rows; at least 1 */

@@ -1,6 +1,7 @@
 /* packq.c: the layout of packed codes: descriptions, sizes, and the way from stored rows into it. See packq.h. */
 #include "packq.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "dequant.h"
@@ -73,6 +74,20 @@ static void set_table(struct loom_packq *q, int bits, int offset, const int8_t *
 	}
 }
 
+/* The table in bytes: whole numbers as they are, others in 127ths. */
+static void set_bytes(struct loom_packq *q)
+{
+	bool whole = true;
+
+	for (int i = 0; i < 16; i++) {
+		whole = whole && q->table[i] == rintf(q->table[i]);
+	}
+	for (int i = 0; i < 16; i++) {
+		q->bytes8[i] = (int8_t)rintf(whole ? q->table[i] : q->table[i] * 127.0f);
+	}
+	q->unit = whole ? 1.0f : 1.0f / 127.0f;
+}
+
 static enum loom_codes codes_of(int bits)
 {
 	return bits == 2 ? LOOM_CODES_2 : bits == 3 ? LOOM_CODES_3 : bits == 4 ? LOOM_CODES_4 : bits == 5 ? LOOM_CODES_5
@@ -103,6 +118,7 @@ bool loom_packq_of_blocks(struct loom_packq *q, enum loom_dtype t, int64_t n_row
 	if (f->bits <= 4) {
 		set_table(q, f->bits, f->offset, f->table);
 	}
+	set_bytes(q);
 	return lay_out(q, n_row, n_col);
 }
 
@@ -110,12 +126,13 @@ bool loom_packq_of_codes(struct loom_packq *q, int bits, bool fp8, enum loom_com
 	const int32_t *g_idx, int64_t n_group, const float *table, int64_t n_row, int64_t n_col)
 {
 	*q = (struct loom_packq){.codes = fp8 ? LOOM_CODES_FP8 : codes_of(bits), .combine = combine, .scale = scale, .group = group,
-		.g_idx = g_idx, .n_group = n_group, .per_k = g_idx || group % 8 != 0};
+		.g_idx = g_idx, .n_group = n_group, .per_k = g_idx || (group % 8 != 0 && n_group > 1)};
 	if (table) {
 		memcpy(q->table, table, sizeof(q->table));
 	} else if (bits <= 4) {
 		set_table(q, bits, 0, NULL);
 	}
+	set_bytes(q);
 	return lay_out(q, n_row, n_col);
 }
 

@@ -1,0 +1,38 @@
+/* int8.h: the products of the named mode compute "int8": rows of x as bytes in blocks of 32, integer dot products with packed codes.
+ *
+ * Defined as follows, and the same bits from every instruction set. A block of 32 x has d = max|x| / 127 (0 for a block of zeros) and
+ * q = x * (127 / max|x|) rounded to nearest even. For each output, blocks in order of k: t = sum of q * v over the block (over each half
+ * of it, where scales belong to 16 k), v being the code's whole value (tables that are no integers: rounded to 127ths); then
+ *   MUL, TWO  y = fma(a * d, t, y)
+ *   ZERO      y = fma(a * d, t - b * sum(q), y)
+ *   ADD       y = fma(a * d, t, y), then y = fma(b, d * sum(q), y)
+ * a and b are the exact mode's scales, a times the table's 127th or TWO's factor. An element depends on its own row and column alone. */
+#ifndef LOOM_INT8_H
+#define LOOM_INT8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_isa.h"
+#include "threads.h"
+
+struct loom_packed;
+
+/* A row: q [n_col rounded up to 32], then 32 bytes a block: d, sums. Bytes from one row to the next. */
+size_t loom_int8_stride(int64_t n_col);
+/* Can the mode multiply this matrix? Codes with scales in order; not plain floats, raw grids, FP8, or shuffled groups: those stay exact. */
+bool loom_int8_can(const struct loom_packed *w);
+/* dst [m, loom_int8_stride(n_col)] from x [m, n_col] (row stride ldx). */
+void loom_int8_rows(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, void *dst);
+
+struct loom_int8 {
+	void (*row)(const float *x, int64_t n_col, void *dst);
+	/* y [rows, width] (stride ldy) = rows of x (loom_int8_stride apart) times a panel. */
+	void (*dot)(const struct loom_packed *w, int64_t panel, const void *x, int64_t rows, float *y, size_t ldy, int64_t width);
+};
+extern const struct loom_int8 loom_int8_ref, loom_int8_avx2, loom_int8_vnni;
+/* AVX-512 without its vector neural network instructions runs the AVX2 table. */
+const struct loom_int8 *loom_int8_for(enum loom_isa isa);
+
+#endif

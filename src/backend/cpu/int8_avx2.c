@@ -1,0 +1,5 @@
+/* int8_avx2.c: int8_impl.h for one instruction set. */
+#define LOOM_VEC LOOM_VEC_AVX2
+#include "int8_impl.h"
+
+const struct loom_int8 loom_int8_avx2 = {.row = row, .dot = dot};
