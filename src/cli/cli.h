@@ -25,6 +25,7 @@ int loom_cmd_plan(int argc, char **argv);
 int loom_cmd_probe(int argc, char **argv);
 int loom_cmd_pull(int argc, char **argv);
 int loom_cmd_health(int argc, char **argv);
+int loom_cmd_quantize(int argc, char **argv);
 int loom_cmd_bench(int argc, char **argv);
 
 /* ---- options: one table a command ---- */

@@ -23,6 +23,7 @@ static const struct {
 	{"probe", loom_cmd_probe, "MODEL", "say which loader takes a model, and why"},
 	{"pull", loom_cmd_pull, "ID [FILE…]", "fetch a model from the Hugging Face hub into the cache"},
 	{"health", loom_cmd_health, "", "ask the server how it is (exit status 0: well)"},
+	{"quantize", loom_cmd_quantize, "IN OUT", "write a model with smaller weights: GGUF blocks, NF4 or int8"},
 	{"bench", loom_cmd_bench, "MODEL", "measure prefill, decode, captures or embedding on this machine"},
 };
 #define N_COMMAND (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,76 @@
+/* cmd_quantize.c: loom quantize: a model file in, a smaller one out. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "quantize.h"
+#include "str.h"
+
+static void show(void *ctx, size_t done, size_t total)
+{
+	int *shown = ctx, percent = (int)(100 * done / total);
+
+	if (percent != *shown && isatty(STDERR_FILENO)) {
+		(void)fprintf(stderr, "\rquantizing: %3d%%%s", percent, done == total ? "\n" : "");
+	}
+	*shown = percent;
+}
+
+/* The GGUF block type of a name; UNKNOWN when there is none. */
+static enum loom_dtype block_type(const char *name)
+{
+	for (int t = 0; t < LOOM_N_DTYPE; t++) {
+		if (loom_dtype_block((enum loom_dtype)t) > 1 && loom_str_eq(name, loom_dtype_name((enum loom_dtype)t))) {
+			return (enum loom_dtype)t;
+		}
+	}
+	return LOOM_DTYPE_UNKNOWN;
+}
+
+int loom_cmd_quantize(int argc, char **argv)
+{
+	static const char usage[] = "loom quantize IN OUT --type q8_0|q6_k|q5_k|q4_k|q5_1|q5_0|q4_1|q4_0 (GGUF) or nf4|int8 (a folder of safetensors)";
+	struct loom_run_options run = {.config = NULL};
+	const char *type = NULL, *names[2];
+	int shown = -1;
+	const struct loom_quantize_opts quantize = {.progress = show, .ctx = &shown};
+	struct loom_settings settings;
+	struct loom_source s;
+	struct loom_err err = {0};
+	const struct loom_opt opts[] = {
+		{"--type", 't', LOOM_OPT_STRING, &type, 0, 0, NULL, "TYPE", "what the matrices become"},
+		LOOM_FILE_OPTIONS(run),
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+	};
+	size_t n;
+	int status = loom_options(argc, argv, opts, usage, names, 2, &n);
+	enum loom_status rc;
+
+	if (status >= 0) {
+		return status;
+	}
+	if (n != 2 || !type) {
+		return loom_fail_usage("usage: %s", usage);
+	}
+	bool folder = strcmp(type, "nf4") == 0 || strcmp(type, "int8") == 0;
+	if (!folder && block_type(type) == LOOM_DTYPE_UNKNOWN) {
+		return loom_fail_usage("--type: \"%s\" is none of q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1, q4_0, nf4 and int8", type);
+	}
+	status = loom_open_settings(&run, &settings);
+	if (status) {
+		return status;
+	}
+	bool found = loom_find_source(names[0], settings.models.cache_dir, LOOM_HUB_WEIGHTS, &s);
+	loom_settings_release(&settings);
+	if (!found) {
+		return LOOM_EXIT_FAILED;
+	}
+	if (s.is_gguf == folder) {
+		return loom_fail_usage("%s is %s, and --type %s makes %s", names[0], s.is_gguf ? "a GGUF file" : "a folder", type,
+			folder ? "a folder of safetensors" : "GGUF out of GGUF");
+	}
+	rc = folder ? loom_quantize_folder(&s, names[1], strcmp(type, "nf4") == 0 ? 4 : 8, &quantize, &err)
+		: loom_quantize_gguf(s.path, names[1], block_type(type), &quantize, &err);
+	return rc ? loom_fail(&err) : LOOM_EXIT_OK;
+}
