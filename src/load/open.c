@@ -7,7 +7,7 @@
 #include "custom.h"
 #include "family.h"
 #include "file.h"
-#include "gguf.h"
+#include "gguf_split.h"
 #include "jsonx.h"
 #include "mem.h"
 #include "safetensors.h"
@@ -174,7 +174,7 @@ static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype k
 
 	loom_store_init(&store);
 	loom_config_init(&cfg);
-	rc = loom_gguf_open(&g, model ? &store : NULL, s->path, name, err);
+	rc = loom_gguf_split_open(&g, model ? &store : NULL, s->path, err);
 	if (rc == LOOM_OK && model) {
 		rc = loom_config_from_gguf(&cfg, &g, &store, err);
 		rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, true, err);

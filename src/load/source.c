@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "gguf_split.h"
 #include "hub_cache.h"
 #include "hub_env.h"
 #include "mem.h"
@@ -33,11 +34,6 @@ static enum loom_status find_in_cache(const char *id, const char *cache_dir, str
 	return LOOM_OK;
 }
 
-static bool is_shard(const char *name)
-{
-	return strstr(name, "-of-") != NULL;
-}
-
 /* A folder whose only weights are GGUF: the file becomes the source. */
 static enum loom_status prefer_gguf(struct loom_source *s, struct loom_err *err)
 {
@@ -52,7 +48,8 @@ static enum loom_status prefer_gguf(struct loom_source *s, struct loom_err *err)
 	}
 	d = opendir(s->path);
 	while (d && (e = readdir(d))) {
-		if (loom_str_ends(e->d_name, ".gguf")) {
+		/* Of a model in several files the first stands for all. */
+		if (loom_str_ends(e->d_name, ".gguf") && (!loom_gguf_split_name(e->d_name) || loom_gguf_split_first(e->d_name))) {
 			n++;
 			(void)loom_str_copy(found, sizeof(found), e->d_name);
 		}
@@ -61,8 +58,7 @@ static enum loom_status prefer_gguf(struct loom_source *s, struct loom_err *err)
 		(void)closedir(d);
 	}
 	if (n > 1) {
-		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" holds %d GGUF files%s: name one of them by its path", s->id, n,
-			is_shard(found) ? " (split ones are not supported)" : "");
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" holds %d GGUF files: name one of them by its path", s->id, n);
 	}
 	if (n == 1) {
 		if (!loom_path_join(path, sizeof(path), s->path, found)) {

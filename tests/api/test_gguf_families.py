@@ -142,10 +142,10 @@ def tokenizer(g, n):
     g.add_token_merges([f"{tokens[32]} {tokens[32]}"])
 
 
-def write(path, name, arch):
+def write(path, name, arch, **options):
     cfg = json.loads((MODELS / name / "config.json").read_text())
     s, weights = sizes(cfg), load_wide(name)
-    g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
+    g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
     g.add_block_count(s["layer"])
     g.add_context_length(s["ctx"])
     g.add_embedding_length(s["embd"])
@@ -192,3 +192,27 @@ def test_states_equal_those_of_the_safetensors(post, tiny, tmp_path, name):
         assert np.abs(got[0] - got[1]).max() <= 2e-5 * np.abs(got[1]).max()
     else:
         assert np.array_equal(got[0], got[1])
+
+
+def states(post, model, ids):
+    r = post("/generate", model=model, prompt=ids, max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
+             capture=dict(name="h", layers="all", positions="all"))
+    return tensors(r)["captures.h"]
+
+
+def test_a_model_in_several_files(post, tiny, tmp_path):
+    folder = tmp_path / "split"
+    folder.mkdir()
+    write(folder / "llama.gguf", "llama-gqa", A.LLAMA, split_max_tensors=7)
+    parts = sorted(p.name for p in folder.iterdir())
+    assert len(parts) > 2 and parts[0].startswith("llama-00001-of-")
+    want = states(post, tiny("llama-gqa"), [5, 6, 7])
+    assert np.array_equal(states(post, str(folder), [5, 6, 7]), want)
+    assert np.array_equal(states(post, str(folder / parts[0]), [5, 6, 7]), want)
+    r = post("/generate", model=str(folder / parts[1]), prompt=[5], max_tokens=0)
+    assert r.status_code == 422 and "name the first" in r.text
+    (folder / parts[-1]).unlink()
+    other = tmp_path / "other"
+    folder.rename(other)
+    r = post("/generate", model=str(other), prompt=[5], max_tokens=0)
+    assert r.status_code == 422 and f"part {len(parts)} of {len(parts)} is not there" in r.text
