@@ -57,7 +57,7 @@ struct loom_quant {
 struct loom_weight_part {
 	const struct loom_tensor *tensor;
 	int64_t n_row;         /* output rows this part gives */
-	int64_t row0;          /* first row taken from the tensor (a slice of a fused tensor), usually 0 */
+	int64_t row0;          /* first stored row taken from the tensor (a slice of a fused tensor, one matrix of several), usually 0 */
 	int64_t group, stride; /* rows come in groups: output row r is the tensor's row row0 + r / group * stride + r % group (q, k and v
 	                        * interleaved by head); group 0: one after the other. Never with `transposed` */
 	bool transposed;       /* stored [K, N] (GPT-2's Conv1D) instead of [N, K] */
@@ -108,6 +108,7 @@ enum loom_op_kind {
 	                    * ascending order, then their weights (struct loom_router) */
 	LOOM_OP_EXPERTS,   /* out = sum over the chosen experts e of b, ascending, of weight * (glu(a Wup_e^T + bias) Wdown_e^T + bias) */
 	LOOM_OP_ADD,       /* out = a + b */
+	LOOM_OP_JOIN,      /* out = for each of n_head heads: its columns of a, then all of b (latent attention's keys) */
 	LOOM_OP_SCALE,     /* out = scale * a */
 	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
 	LOOM_OP_CLIP,      /* out = a clamped to [-scale, scale] */

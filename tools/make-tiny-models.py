@@ -73,11 +73,12 @@ def rewrite_weights(folder, change):
 
 def greedy(model, ids, count=24):
     """With the cache, as generate() runs: dynamic rotary types see the length at each step."""
-    picks, margins, step, past = [], [], ids, None
+    picks, margins, step, past = [], [], ids, {}
     with torch.no_grad():
         for _ in range(count):
-            o = model(step, past_key_values=past, use_cache=True)
-            past, top = o.past_key_values, torch.topk(o.logits[0, -1], 2)
+            o = model(step, use_cache=True, **past)
+            key = "cache" if "cache" in o else "past_key_values"  # as it is called has changed
+            past, top = {key: o[key]}, torch.topk(o.logits[0, -1], 2)
             picks.append(int(top.indices[0]))
             margins.append(float(top.values[0] - top.values[1]))
             step = top.indices[:1].view(1, 1)
@@ -121,7 +122,7 @@ def make(out, name, t):
         json.dump(byte_tokenizer(), f, ensure_ascii=False, separators=(",", ":"))
     if t.edit:
         rewrite_config(folder, t.edit)
-    model = t.cls.from_pretrained(folder, dtype=torch.float32, attn_implementation=t.attn).eval()
+    model = t.cls.from_pretrained(folder, dtype=torch.float32, attn_implementation=t.attn, experts_implementation="eager").eval()
     save_file(expected(model, t), os.path.join(folder, "expected.safetensors"))
     if t.weights:
         rewrite_weights(folder, t.weights)

@@ -14,6 +14,8 @@
 #define ATTEND_FROM(slot) \
 	FROM(QKV, slot), STEP(CLIP), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), \
 	TAP(ATTN_PROBS), TO(PROJECT, SUB)
+#define FROM_TO(kind, slot, to) {LOOM_STEP_##kind, 0, 0, LOOM_SLOT_##slot, NONE, LOOM_SLOT_##to}
+#define MOE_FROM(slot, to) FROM(ROUTE, slot), TAP(ROUTER), FROM_TO(EXPERTS, slot, to), FROM_TO(SHARED, slot, to)
 #define FFN_FROM(slot, to) FROM(FFN, slot), TAP(MLP_ACT), TO(DOWN, to)
 
 /* Llama, Mistral, Qwen, GPT-2. */
@@ -60,6 +62,56 @@ static const struct loom_step pre_norm_on_norm[] = {
 	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), TAP(ATTN_OUT), ADD(X, SUB, RESID), TAP(RESID_MID),
 	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(X, SUB, RESID), TAP(RESID_POST), STEP(END)};
 
+/* Mixtral and the other mixtures of experts. */
+static const struct loom_step pre_norm_moe[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), ATTEND_FROM(X), FROM(SCALE, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), FROM(SCALE, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_POST), STEP(END)};
+
+/* OLMoE: clipping after the norms of queries and keys. */
+static const struct loom_step pre_norm_moe_clip_last[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), FROM(QKV, X), STEP(QK_NORM), STEP(CLIP), STEP(ROTATE), TAP(Q), TAP(K),
+	TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST),
+	STEP(END)};
+
+/* Another mixer than attention, then what stands in the block's second half. */
+#define MIXER_FROM(kind, slot) FROM_TO(kind, slot, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID)
+#define BEGIN TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM)
+#define HEADS_FROM(slot) \
+	TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), TAP(ATTN_OUT), \
+	ADD(RESID, SUB, RESID), TAP(RESID_MID)
+#define GATED_FROM(slot) \
+	FROM(QKV, slot), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_PROBS), \
+	FROM(GATE_HEADS, slot), TAP(ATTN_HEADS), TO(PROJECT, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID)
+#define END_FFN NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
+#define END_MOE NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
+
+/* DeepSeek: latent attention. */
+static const struct loom_step latent[] = {BEGIN, FROM(LATENT, X), HEADS_FROM(X), END_FFN};
+static const struct loom_step latent_moe[] = {BEGIN, FROM(LATENT, X), HEADS_FROM(X), END_MOE};
+/* LFM2's convolutions. */
+static const struct loom_step short_conv[] = {BEGIN, MIXER_FROM(SHORT_CONV, X), END_FFN};
+static const struct loom_step short_conv_moe[] = {BEGIN, MIXER_FROM(SHORT_CONV, X), END_MOE};
+/* Mamba: a mixer and nothing else. */
+static const struct loom_step scan[] = {BEGIN, FROM_TO(SCAN, X, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+/* Qwen3-Next: three layers of the gated delta rule, one of attention behind a gate. */
+static const struct loom_step delta[] = {BEGIN, MIXER_FROM(DELTA, X), END_FFN};
+static const struct loom_step delta_moe[] = {BEGIN, MIXER_FROM(DELTA, X), END_MOE};
+static const struct loom_step gated[] = {BEGIN, GATED_FROM(X), END_FFN};
+static const struct loom_step gated_moe[] = {BEGIN, GATED_FROM(X), END_MOE};
+
+const struct loom_block loom_block_latent = {"latent", latent};
+const struct loom_block loom_block_latent_moe = {"latent_moe", latent_moe};
+const struct loom_block loom_block_short_conv = {"short_conv", short_conv};
+const struct loom_block loom_block_short_conv_moe = {"short_conv_moe", short_conv_moe};
+const struct loom_block loom_block_scan = {"scan", scan};
+const struct loom_block loom_block_delta = {"delta", delta};
+const struct loom_block loom_block_delta_moe = {"delta_moe", delta_moe};
+const struct loom_block loom_block_gated = {"gated", gated};
+const struct loom_block loom_block_gated_moe = {"gated_moe", gated_moe};
+const struct loom_block loom_block_pre_norm_moe_clip_last = {"pre_norm_moe_clip_last", pre_norm_moe_clip_last};
+const struct loom_block loom_block_pre_norm_moe = {"pre_norm_moe", pre_norm_moe};
 const struct loom_block loom_block_pre_norm = {"pre_norm", pre_norm};
 const struct loom_block loom_block_pre_norm_rotate_first = {"pre_norm_rotate_first", pre_norm_rotate_first};
 const struct loom_block loom_block_pre_norm_on_norm = {"pre_norm_on_norm", pre_norm_on_norm};

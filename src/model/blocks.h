@@ -16,6 +16,10 @@
 	X(SUB2, "sub2")     /* the same of a parallel block's feed-forward */ \
 	X(FFN, "ffn")       /* gate and up */ \
 	X(ACT, "act")       /* after the activation, F */ \
+	X(GATE, "gate")     /* of the heads' results, H d */ \
+	X(Q_LOW, "q_low") X(KV_LOW, "kv_low") X(K_NOPE, "k_nope") /* latent attention: ranks, and keys without positions */ \
+	X(MIX_IN, "mix_in") X(MIX_GATES, "mix_gates") X(MIX_A, "mix_a") X(MIX_B, "mix_b") X(MIX_DT, "mix_dt") /* other mixers */ \
+	X(ROUTER, "router") X(CHOSEN, "chosen") X(MIX, "mix") /* logits, then probabilities; experts and weights; a shared expert's gate */ \
 	X(EMBED, "embed")   /* embeddings narrower than the stream */ \
 	X(GATHERED, "gathered") X(NARROW, "narrow") X(LOGITS, "logits") /* rows whose logits are wanted */
 enum loom_slot {
@@ -36,6 +40,12 @@ enum loom_slot {
 	X(PROJECT, "project", "o")       /* out = heads Wo */ \
 	X(FFN, "ffn", "a")               /* act = activation(a Wup), or gate(a Wgate) * a Wup */ \
 	X(DOWN, "down", "o")             /* out = act Wdown */ \
+	X(LATENT, "latent", "a")         /* qkv of latent attention, rotated, by way of the low ranks */ \
+	X(GATE_HEADS, "gate_heads", "a") /* heads *= sigmoid(a Wgate) */ \
+	X(SHORT_CONV, "short_conv", "ao") X(SCAN, "scan", "ao") X(DELTA, "delta", "ao") /* out = another mixer of a */ \
+	X(ROUTE, "route", "a")           /* which experts a uses, and their weights */ \
+	X(EXPERTS, "experts", "ao")      /* out = what the chosen experts make of a */ \
+	X(SHARED, "shared", "ao")        /* out += what the shared experts make of a */ \
 	X(SCALE, "scale_residual", "a")  /* a *= residual_scale */ \
 	X(ADD, "add", "abo")             /* out = a + b */
 enum loom_step_kind {
@@ -62,6 +72,8 @@ const char *loom_step_name(enum loom_step_kind k);
 const char *loom_step_operands(enum loom_step_kind k);
 
 extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_first, loom_block_pre_norm_on_norm,
+	loom_block_latent, loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta,
+	loom_block_delta_moe, loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last,
 	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer;
 
 #endif

@@ -32,12 +32,19 @@ void loom_config_features(struct loom_config *cfg, const struct loom_family *f)
 	cfg->alibi_max = 8;
 	cfg->qkv_blocks = 1;
 	cfg->n_ctx = 2048;
+	cfg->expert_glu = LOOM_GLU_HALVES;
+	cfg->router_scale = 1;
+	cfg->n_group_best = 1;
 }
 
 static enum loom_status heads(struct loom_config *cfg, const char *where, struct loom_err *err)
 {
-	if (cfg->n_head_kv == 0) {
+	if (cfg->n_head_kv == 0 || cfg->kv_rank > 0) {
 		cfg->n_head_kv = cfg->n_head;
+	}
+	if (cfg->kv_rank > 0) {
+		cfg->d_head = cfg->d_nope + cfg->d_rope;
+		cfg->rotary_dim = cfg->d_rope;
 	}
 	if (cfg->n_head_kv > cfg->n_head || cfg->n_head % cfg->n_head_kv != 0) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %d attention heads do not divide among %d key/value heads", where, cfg->n_head,
@@ -50,7 +57,10 @@ static enum loom_status heads(struct loom_config *cfg, const char *where, struct
 		}
 		cfg->d_head = cfg->n_embd / cfg->n_head;
 	}
-	if ((int64_t)cfg->d_head * cfg->n_head > LOOM_MAX_EMBD) {
+	if (cfg->d_value == 0) {
+		cfg->d_value = cfg->d_head;
+	}
+	if ((int64_t)cfg->d_head * cfg->n_head > LOOM_MAX_EMBD || (int64_t)cfg->d_value * cfg->n_head > LOOM_MAX_EMBD) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %d heads of width %d: more than %d columns", where, cfg->n_head, cfg->d_head,
 			LOOM_MAX_EMBD);
 	}
@@ -70,6 +80,69 @@ static const char *key_of(const struct loom_config *cfg, enum loom_field f)
 		}
 	}
 	return loom_field_name(f);
+}
+
+/* Sizes of mixers other than plain attention. */
+static enum loom_status mixers(struct loom_config *cfg, const char *where, struct loom_err *err)
+{
+	if (cfg->d_inner == 0 && cfg->expand > 0) {
+		cfg->d_inner = (int32_t)(cfg->expand * cfg->n_embd < LOOM_MAX_EMBD ? cfg->expand * cfg->n_embd : LOOM_MAX_EMBD);
+	}
+	if (cfg->d_state > 0 && cfg->dt_rank == 0) {
+		cfg->dt_rank = (cfg->n_embd + 15) / 16;
+	}
+	if (cfg->n_delta_key > 0 && cfg->n_delta % cfg->n_delta_key != 0) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d value heads do not divide among %d key heads", where, cfg->n_delta,
+			cfg->n_delta_key);
+	}
+	if ((int64_t)cfg->n_delta_key * cfg->d_delta_key > LOOM_MAX_EMBD || (int64_t)cfg->n_delta * cfg->d_delta > LOOM_MAX_EMBD) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: linear attention of more than %d columns", where, LOOM_MAX_EMBD);
+	}
+	return LOOM_OK;
+}
+
+/* As LFM2's feed-forward has it. */
+static void adjust_ffn(struct loom_config *cfg)
+{
+	int64_t n = (int64_t)(2 * (int64_t)cfg->n_ffn / 3.0), m = cfg->ffn_multiple > 0 ? cfg->ffn_multiple : 1;
+
+	if (!cfg->ffn_adjust) {
+		return;
+	}
+	if (cfg->ffn_times > 0) {
+		n = (int64_t)(cfg->ffn_times * (double)n);
+		n = (n + m - 1) / m * m;
+	}
+	cfg->n_ffn = (int32_t)(n < LOOM_MAX_EMBD * 8 ? n : LOOM_MAX_EMBD * 8);
+}
+
+static enum loom_status experts(struct loom_config *cfg, const char *where, struct loom_err *err)
+{
+	int32_t groups;
+
+	if (cfg->n_expert == 0) {
+		return LOOM_OK;
+	}
+	if (cfg->n_ffn_expert == 0) {
+		cfg->n_ffn_expert = cfg->n_ffn;
+	}
+	if (cfg->n_ffn_shared == 0) {
+		int64_t width = (int64_t)cfg->n_shared * cfg->n_ffn_expert;
+		cfg->n_ffn_shared = (int32_t)(width < LOOM_MAX_EMBD * 8 ? width : LOOM_MAX_EMBD * 8);
+	}
+	if (!cfg->group_limit || cfg->n_expert_group == 0 || cfg->n_expert_group_used == 0) {
+		cfg->n_expert_group = cfg->n_expert_group_used = 1;
+	}
+	groups = cfg->n_expert_group;
+	if (cfg->n_expert % groups != 0 || cfg->n_expert_group_used > groups) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d experts in %d groups, %d of them used", where, cfg->n_expert, groups,
+			cfg->n_expert_group_used);
+	}
+	if (cfg->n_expert_used < 1 || cfg->n_expert_used > cfg->n_expert / groups * cfg->n_expert_group_used) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d experts a token of %d", where, cfg->n_expert_used,
+			cfg->n_expert / groups * cfg->n_expert_group_used);
+	}
+	return LOOM_OK;
 }
 
 static void scales(struct loom_config *cfg)
@@ -110,6 +183,8 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 		return loom_err_set(err, LOOM_E_MODEL, "%s: a table of %lld positions of width %d is more than this program holds", where,
 			(long long)cfg->n_ctx, cfg->n_embd);
 	}
+	adjust_ffn(cfg);
 	scales(cfg);
-	return LOOM_OK;
+	rc = mixers(cfg, where, err);
+	return rc ? rc : experts(cfg, where, err);
 }

@@ -19,6 +19,8 @@ enum loom_pos_kind { LOOM_POS_NONE, LOOM_POS_ROTARY, LOOM_POS_LEARNED, LOOM_POS_
 /* Norms of queries and keys: of each head with one weight for all heads; of the whole width; of each head with a weight a head (in one
  * tensor, or in one a head). */
 enum loom_qk_norm { LOOM_QK_NONE, LOOM_QK_HEAD, LOOM_QK_WHOLE, LOOM_QK_EACH_HEAD, LOOM_QK_HEAD_TENSORS };
+/* Norms of a selective scan's dt, B and C. */
+enum loom_scan_norm { LOOM_SCAN_PLAIN, LOOM_SCAN_RMS, LOOM_SCAN_RMS_WEIGHTS };
 /* How q, k and v are stored: three tensors; one with q|k|v; one with q..q|k|v for each kv head; one with q|v|k for each of qkv_blocks
  * parts. */
 enum loom_qkv_layout { LOOM_QKV_SPLIT, LOOM_QKV_STACKED, LOOM_QKV_GROUPED, LOOM_QKV_BLOCKED_QVK };
@@ -33,6 +35,7 @@ enum loom_layer_bit {
 	LOOM_LAYER_POST_NORM = 32,  /* norms stand after the additions */
 	LOOM_LAYER_NORM_RESID = 64, /* what is added to is the normed stream (BLOOM's option) */
 	LOOM_LAYER_MOE = 128,       /* experts instead of one feed-forward */
+	LOOM_LAYER_DENSE = 512,     /* one feed-forward although the layer would have experts */
 	LOOM_LAYER_MIXER = 256,     /* another mixer instead of attention (convolution, state space, delta net) */
 };
 struct loom_layer {
@@ -67,6 +70,7 @@ struct loom_config {
 	bool causal, gated_ffn, tied, attn_bias, attn_out_bias, mlp_bias, mlp_down_bias, head_bias;
 	bool embed_norm;              /* a norm after the embeddings */
 	bool final_norm;              /* a norm after the last block */
+	bool hidden_after;            /* hidden_states[k] is what block k leaves, from 0; the embeddings are not among them (Mamba) */
 	int32_t window;               /* sliding window of the layers that have LOOM_LAYER_WINDOW; 0 none */
 	bool use_window;
 	double embed_scale, attn_scale; /* attn_scale: multiplies q.k */
@@ -83,6 +87,37 @@ struct loom_config {
 	int32_t rotary_dim;           /* the same in columns; 0: by rotary_part */
 	bool rope_interleaved;
 	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
+	int32_t d_value;              /* width of a value head; d_head but for latent attention */
+	bool attn_gate;               /* the heads' results times sigmoids, computed from the rows behind each head's query */
+	/* latent attention: keys and values from kv_rank numbers a token; a head's key is d_nope columns and d_rope that are rotated */
+	int32_t q_rank, kv_rank, d_nope, d_rope;
+	/* other mixers, of layers that have LOOM_LAYER_MIXER */
+	int32_t n_tap;                /* of the short convolution */
+	bool conv_bias, mixer_bias;   /* mixer_bias: of the products into and out of the mixer */
+	int32_t d_inner, d_state, dt_rank; /* selective scan: columns, states a column, rank of dt */
+	double expand;                /* d_inner where it is not given: this times n_embd */
+	enum loom_scan_norm scan_norm;
+	double scan_eps;              /* of those norms; 0: norm_eps */
+	int32_t n_delta_key, n_delta, d_delta_key, d_delta; /* delta rule: heads of keys and of values, and their widths */
+	/* n_ffn as LFM2 adjusts it: two thirds of it, times ffn_times, rounded up to ffn_multiple */
+	bool ffn_adjust;
+	double ffn_times;
+	int32_t ffn_multiple;
+	/* experts, of the layers whose block has them */
+	int32_t n_expert, n_expert_used; /* n_expert 0: there are none */
+	int32_t n_ffn_expert;         /* F of one expert */
+	int32_t n_shared, n_ffn_shared; /* experts that every token uses; their width together */
+	bool shared_gate;             /* ... times the sigmoid of a product of its own */
+	bool expert_bias, experts_turned; /* experts have biases; experts in one tensor are stored [experts, in, out] */
+	enum loom_glu_kind expert_glu;
+	double glu_limit, glu_alpha;  /* of a clamped one */
+	enum loom_router_kind router;
+	bool sinks;                   /* ATTEND's, one a head */
+	bool router_bias, choice_bias; /* of the product; of the choice alone */
+	bool router_norm;             /* the chosen weights are normalized */
+	double router_norm_add, router_norm_min, router_scale, router_jitter;
+	bool group_limit;             /* of n_expert_group groups only the n_expert_group_used best may give experts */
+	int32_t n_expert_group, n_expert_group_used, n_group_best;
 	/* derived */
 	bool has_head;                /* a language-model head is wanted and can be bound */
 	bool tower;                   /* the text part of a larger model */

@@ -32,6 +32,11 @@ static const struct word qk_norms[] = {{"none", LOOM_QK_NONE}, {"head", LOOM_QK_
 	{"each_head", LOOM_QK_EACH_HEAD}, {"head_tensors", LOOM_QK_HEAD_TENSORS}, {NULL, 0}};
 static const struct word layouts[] = {{"split", LOOM_QKV_SPLIT}, {"stacked", LOOM_QKV_STACKED}, {"grouped", LOOM_QKV_GROUPED},
 	{"blocked_qvk", LOOM_QKV_BLOCKED_QVK}, {NULL, 0}};
+static const struct word glus[] = {{"none", LOOM_GLU_NONE}, {"halves", LOOM_GLU_HALVES}, {"clamped", LOOM_GLU_CLAMPED}, {NULL, 0}};
+static const struct word routers[] = {{"softmax", LOOM_ROUTER_SOFTMAX}, {"sigmoid", LOOM_ROUTER_SIGMOID},
+	{"topk_softmax", LOOM_ROUTER_TOPK_SOFTMAX}, {"sparsemixer", LOOM_ROUTER_SPARSEMIXER}, {NULL, 0}};
+static const struct word scan_norms[] = {{"plain", LOOM_SCAN_PLAIN}, {"rms", LOOM_SCAN_RMS}, {"rms_weights", LOOM_SCAN_RMS_WEIGHTS},
+	{NULL, 0}};
 /* The names of transformers' ACT2FN. */
 static const struct word acts[] = {
 	{"silu", LOOM_ACT_SILU}, {"swish", LOOM_ACT_SILU}, {"gelu", LOOM_ACT_GELU_ERF}, {"gelu_python", LOOM_ACT_GELU_ERF},
@@ -39,7 +44,8 @@ static const struct word acts[] = {
 	{"gelu_python_tanh", LOOM_ACT_GELU_TANH}, {"gelu_accurate", LOOM_ACT_GELU_TANH}, {"relu", LOOM_ACT_RELU},
 	{"relu2", LOOM_ACT_RELU2}, {"quick_gelu", LOOM_ACT_QUICK_GELU}, {"tanh", LOOM_ACT_TANH}, {"xielu", LOOM_ACT_XIELU}, {NULL, 0}};
 static const struct word *const words[] = {[LOOM_FIELD_NORM] = norms, [LOOM_FIELD_ACT] = acts, [LOOM_FIELD_POS] = positions,
-	[LOOM_FIELD_QK_NORM] = qk_norms, [LOOM_FIELD_QKV] = layouts};
+	[LOOM_FIELD_QK_NORM] = qk_norms, [LOOM_FIELD_QKV] = layouts, [LOOM_FIELD_GLU] = glus, [LOOM_FIELD_ROUTER] = routers,
+	[LOOM_FIELD_SCAN_NORM] = scan_norms};
 
 const char *loom_field_name(enum loom_field f)
 {

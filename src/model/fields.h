@@ -19,13 +19,13 @@ struct loom_config;
 	X(D_EMBED, d_embed, INT, 1, LOOM_MAX_EMBD) X(POS_OFFSET, pos_offset, INT, 0, LOOM_MAX_VOCAB) \
 	X(NORM, norm, NORM, 0, 0) X(NORM_EPS, norm_eps, NUM, 0, 1) X(NORM_ADD, norm_add, NUM, 0, 1) X(NORM_BIAS, norm_bias, BOOL, 0, 0) \
 	X(NORM_WEIGHT, norm_weight, BOOL, 0, 0) X(QK_NORM, qk_norm, QK_NORM, 0, 0) X(QK_NORM_BIAS, qk_norm_bias, BOOL, 0, 0) \
-	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) \
+	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) X(HIDDEN_AFTER, hidden_after, BOOL, 0, 0) \
 	X(ACT, act, ACT, 0, 0) X(GATED_FFN, gated_ffn, BOOL, 0, 0) \
 	X(POS, pos, POS, 0, 0) X(CAUSAL, causal, BOOL, 0, 0) X(TIED, tied, BOOL, 0, 0) X(TRANSPOSED, transposed, BOOL, 0, 0) \
 	X(QKV, qkv, QKV, 0, 0) X(QKV_BLOCKS, qkv_blocks, INT, 1, 64) X(FUSED_GATE, fused_gate, BOOL, 0, 0) \
 	X(ATTN_BIAS, attn_bias, BOOL, 0, 0) X(ATTN_OUT_BIAS, attn_out_bias, BOOL, 0, 0) X(MLP_BIAS, mlp_bias, BOOL, 0, 0) \
 	X(MLP_DOWN_BIAS, mlp_down_bias, BOOL, 0, 0) X(HEAD_BIAS, head_bias, BOOL, 0, 0) \
-	X(WINDOW, window, INT, 1, INT32_MAX) X(USE_WINDOW, use_window, BOOL, 0, 0) \
+	X(WINDOW, window, INT, 0, INT32_MAX) X(USE_WINDOW, use_window, BOOL, 0, 0) \
 	X(EMBED_SCALE, embed_scale, NUM, -1e6, 1e6) X(EMBED_SCALED, embed_scaled, BOOL, 0, 0) \
 	X(ATTN_SCALE, attn_scale, NUM, -1e6, 1e6) X(ATTN_SCALED, attn_scaled, BOOL, 0, 0) X(QUERY_SCALAR, query_scalar, NUM, 1e-6, 1e9) \
 	X(ATTN_SCALE_BY_LAYER, attn_scale_by_layer, BOOL, 0, 0) X(ATTN_SOFTCAP, attn_softcap, NUM, 1e-6, 1e9) \
@@ -34,7 +34,26 @@ struct loom_config;
 	X(LOGIT_SOFTCAP, logit_softcap, NUM, 1e-6, 1e9) X(ALIBI_MAX, alibi_max, NUM, 1e-6, 1e6) \
 	X(ROPE_THETA, rope_theta, NUM, 0, 1e12) X(ROPE_LOCAL_THETA, rope_local_theta, NUM, 0, 1e12) \
 	X(ROTARY_PART, rotary_part, NUM, 0, 1) X(ROTARY_DIM, rotary_dim, INT, 1, LOOM_MAX_EMBD) \
-	X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0) X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0)
+	X(D_VALUE, d_value, INT, 1, LOOM_MAX_EMBD) X(ATTN_GATE, attn_gate, BOOL, 0, 0) X(Q_RANK, q_rank, INT, 1, LOOM_MAX_EMBD) \
+	X(KV_RANK, kv_rank, INT, 1, LOOM_MAX_EMBD) X(D_NOPE, d_nope, INT, 1, LOOM_MAX_EMBD) X(D_ROPE, d_rope, INT, 2, LOOM_MAX_EMBD) \
+	X(N_TAP, n_tap, INT, 1, LOOM_MAX_TAP) X(CONV_BIAS, conv_bias, BOOL, 0, 0) X(MIXER_BIAS, mixer_bias, BOOL, 0, 0) \
+	X(D_INNER, d_inner, INT, 1, LOOM_MAX_EMBD) X(D_STATE, d_state, INT, 1, LOOM_MAX_STATE) X(DT_RANK, dt_rank, INT, 1, LOOM_MAX_EMBD) \
+	X(EXPAND, expand, NUM, 0, 1000) X(SCAN_NORM, scan_norm, SCAN_NORM, 0, 0) X(SCAN_EPS, scan_eps, NUM, 0, 1) \
+	X(N_DELTA_KEY, n_delta_key, INT, 1, LOOM_MAX_HEAD) \
+	X(N_DELTA, n_delta, INT, 1, LOOM_MAX_HEAD) X(D_DELTA_KEY, d_delta_key, INT, 1, LOOM_MAX_STATE) \
+	X(D_DELTA, d_delta, INT, 1, LOOM_MAX_STATE) X(FFN_ADJUST, ffn_adjust, BOOL, 0, 0) X(FFN_TIMES, ffn_times, NUM, 0, 1000) \
+	X(FFN_MULTIPLE, ffn_multiple, INT, 1, LOOM_MAX_EMBD) X(SINKS, sinks, BOOL, 0, 0) X(N_EXPERT, n_expert, INT, 1, LOOM_MAX_EXPERT) \
+	X(N_EXPERT_USED, n_expert_used, INT, 1, LOOM_MAX_USED) \
+	X(N_FFN_EXPERT, n_ffn_expert, INT, 1, LOOM_MAX_EMBD * 8) X(N_SHARED, n_shared, INT, 1, LOOM_MAX_USED) \
+	X(N_FFN_SHARED, n_ffn_shared, INT, 1, LOOM_MAX_EMBD * 8) X(SHARED_GATE, shared_gate, BOOL, 0, 0) \
+	X(EXPERT_BIAS, expert_bias, BOOL, 0, 0) X(EXPERTS_TURNED, experts_turned, BOOL, 0, 0) X(EXPERT_GLU, expert_glu, GLU, 0, 0) \
+	X(GLU_LIMIT, glu_limit, NUM, 1e-6, 1e9) X(GLU_ALPHA, glu_alpha, NUM, 1e-6, 1e9) X(ROUTER, router, ROUTER, 0, 0) \
+	X(ROUTER_BIAS, router_bias, BOOL, 0, 0) X(CHOICE_BIAS, choice_bias, BOOL, 0, 0) X(ROUTER_NORM, router_norm, BOOL, 0, 0) \
+	X(ROUTER_NORM_ADD, router_norm_add, NUM, 0, 1) X(ROUTER_NORM_MIN, router_norm_min, NUM, 0, 1) \
+	X(ROUTER_SCALE, router_scale, NUM, -1e6, 1e6) X(ROUTER_JITTER, router_jitter, NUM, 0, 1) X(GROUP_LIMIT, group_limit, BOOL, 0, 0) \
+	X(N_EXPERT_GROUP, n_expert_group, INT, 1, LOOM_MAX_EXPERT) X(N_EXPERT_GROUP_USED, n_expert_group_used, INT, 1, LOOM_MAX_EXPERT) \
+	X(N_GROUP_BEST, n_group_best, INT, 1, 2) X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0) \
+	X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0)
 
 enum loom_field {
 #define X(id, member, type, least, most) LOOM_F_##id,
@@ -43,7 +62,8 @@ enum loom_field {
 	LOOM_N_FIELD
 };
 enum loom_field_type { LOOM_FIELD_INT, LOOM_FIELD_LONG, LOOM_FIELD_NUM, LOOM_FIELD_BOOL, LOOM_FIELD_NORM, LOOM_FIELD_ACT, LOOM_FIELD_POS,
-	LOOM_FIELD_QK_NORM, LOOM_FIELD_QKV };
+	LOOM_FIELD_QK_NORM, LOOM_FIELD_QKV, LOOM_FIELD_GLU, LOOM_FIELD_ROUTER,
+	LOOM_FIELD_SCAN_NORM };
 
 const char *loom_field_name(enum loom_field f);
 /* LOOM_N_FIELD when no field has that name. */

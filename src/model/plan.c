@@ -9,21 +9,55 @@
 #include "plan_internal.h"
 
 #define OPS_OUTSIDE 24 /* ops around the blocks, at most */
-#define OPS_A_STEP 3   /* ops and weights of a step, at most */
+#define OPS_A_STEP 13  /* ops and weights of a step, at most, but for the weights of experts */
 #define WEIGHTS_OUTSIDE 16
-#define WEIGHTS_A_STEP 4
+#define WEIGHTS_A_STEP 10
+
+static int32_t most(int32_t a, int32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Columns that a mixer's convolution sees. */
+static int32_t conv_width(const struct loom_config *c)
+{
+	return c->n_delta > 0 ? 2 * c->n_delta_key * c->d_delta_key + c->n_delta * c->d_delta : c->d_inner > 0 ? c->d_inner : c->n_embd;
+}
 
 static int32_t slot_width(const struct loom_config *c, enum loom_slot slot)
 {
 	switch (slot) {
 	case LOOM_SLOT_QKV:
-		return (c->n_head + 2 * c->n_head_kv) * c->d_head;
+		return (c->n_head + c->n_head_kv) * c->d_head + c->n_head_kv * c->d_value;
 	case LOOM_SLOT_HEADS:
-		return c->n_head * c->d_head;
+	case LOOM_SLOT_GATE:
+		return c->n_head * c->d_value;
+	case LOOM_SLOT_Q_LOW:
+		return c->q_rank;
+	case LOOM_SLOT_KV_LOW:
+		return c->kv_rank + c->d_rope;
+	case LOOM_SLOT_K_NOPE:
+		return c->n_head * c->d_nope;
+	case LOOM_SLOT_MIX_IN:
+		return c->n_delta > 0 ? conv_width(c) + c->n_delta * c->d_delta : c->d_inner > 0 ? 2 * c->d_inner : 3 * c->n_embd;
+	case LOOM_SLOT_MIX_GATES:
+		return c->n_delta > 0 ? 2 * c->n_delta : c->dt_rank + 2 * c->d_state;
+	case LOOM_SLOT_MIX_A:
+		return conv_width(c);
+	case LOOM_SLOT_MIX_B:
+		return c->n_delta > 0 ? c->n_delta * c->d_delta : conv_width(c);
+	case LOOM_SLOT_MIX_DT:
+		return c->d_inner;
 	case LOOM_SLOT_FFN:
-		return c->gated_ffn ? 2 * c->n_ffn : c->n_ffn;
+		return most(c->gated_ffn ? 2 * c->n_ffn : c->n_ffn, 2 * c->n_ffn_shared);
 	case LOOM_SLOT_ACT:
-		return c->n_ffn;
+		return most(c->n_ffn, c->n_ffn_shared);
+	case LOOM_SLOT_ROUTER:
+		return c->n_expert;
+	case LOOM_SLOT_CHOSEN:
+		return 2 * c->n_expert_used;
+	case LOOM_SLOT_MIX:
+		return 1;
 	case LOOM_SLOT_EMBED:
 		return c->d_embed;
 	case LOOM_SLOT_LOGITS:
@@ -188,7 +222,9 @@ static void embeddings(struct loom_builder *b)
 	if (c->embed_norm) {
 		loom_plan_add_norm(b, LOOM_ROLE_EMBED_NORM, resid, resid);
 	}
-	loom_plan_add_tap(b, LOOM_SITE_HIDDEN, 0, resid);
+	if (!c->hidden_after) {
+		loom_plan_add_tap(b, LOOM_SITE_HIDDEN, 0, resid);
+	}
 }
 
 /* Logits through the head, scaled and capped as the config says. */
@@ -265,16 +301,17 @@ static void sizes(struct loom_plan *p, const struct loom_config *c)
 /* Room for everything that the layers' programs can give. */
 static enum loom_status make_room(struct loom_plan *p, const struct loom_config *c, struct loom_arena *arena, struct loom_err *err)
 {
-	size_t n = 0, n_op, n_weight;
+	size_t n = 0, n_expert = 0, n_op, n_weight;
 
 	for (int32_t l = 0; l < c->n_layer; l++) {
 		for (const struct loom_step *s = c->layers[l].block->steps; s->kind != LOOM_STEP_END; s++) {
 			n++;
+			n_expert += s->kind == LOOM_STEP_EXPERTS ? 4 * (size_t)c->n_expert : 0;
 		}
 		n++;
 	}
 	n_op = OPS_OUTSIDE + n * OPS_A_STEP;
-	n_weight = WEIGHTS_OUTSIDE + n * WEIGHTS_A_STEP;
+	n_weight = WEIGHTS_OUTSIDE + n * WEIGHTS_A_STEP + n_expert;
 	p->ops = loom_arena_alloc(arena, n_op, sizeof(*p->ops));
 	p->weights = loom_arena_alloc(arena, n_weight, sizeof(*p->weights));
 	p->ropes = loom_arena_alloc(arena, (size_t)c->n_rope + 1, sizeof(*p->ropes));
@@ -283,6 +320,16 @@ static enum loom_status make_room(struct loom_plan *p, const struct loom_config 
 	}
 	memcpy(p->ropes, c->ropes, (size_t)c->n_rope * sizeof(*p->ropes));
 	p->n_rope = c->n_rope;
+	if (n_expert > 0) {
+		p->routers = loom_arena_alloc(arena, 1, sizeof(*p->routers));
+		if (!p->routers) {
+			return loom_err_nomem(err, "plan", sizeof(*p->routers));
+		}
+		p->routers[p->n_router++] = (struct loom_router){.kind = c->router, .n_expert = c->n_expert, .n_used = c->n_expert_used,
+			.n_group = c->n_expert_group, .n_group_used = c->n_expert_group_used, .n_group_best = c->n_group_best,
+			.normalize = c->router_norm, .norm_add = (float)c->router_norm_add, .norm_min = (float)c->router_norm_min,
+			.scale = (float)c->router_scale, .jitter = (float)c->router_jitter};
+	}
 	if (c->pos == LOOM_POS_ALIBI || c->pos == LOOM_POS_ALIBI_BF16) {
 		p->alibi = loom_arena_alloc(arena, (size_t)c->n_head, sizeof(float));
 		if (!p->alibi) {
@@ -310,8 +357,8 @@ enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *
 		for (const struct loom_step *s = cfg->layers[b.layer].block->steps; s->kind != LOOM_STEP_END; s++) {
 			loom_plan_step(&b, s);
 		}
-		if (b.layer + 1 < cfg->n_layer) {
-			loom_plan_add_tap(&b, LOOM_SITE_HIDDEN, b.layer + 1, loom_plan_view(&b, LOOM_SLOT_RESID));
+		if (cfg->hidden_after || b.layer + 1 < cfg->n_layer) {
+			loom_plan_add_tap(&b, LOOM_SITE_HIDDEN, b.layer + !cfg->hidden_after, loom_plan_view(&b, LOOM_SLOT_RESID));
 		}
 	}
 	head(&b);

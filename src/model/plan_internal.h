@@ -11,6 +11,7 @@ struct loom_builder {
 	struct loom_binder bind;
 	int32_t layer;          /* -1 outside the blocks */
 	bool out_rows;
+	int32_t sinks;          /* of the layer; -1 none */
 };
 
 /* The whole of a slot, or some of its columns; the slot is in use from then on. */
@@ -24,6 +25,20 @@ void loom_plan_add_norm(struct loom_builder *b, enum loom_role role, struct loom
 void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct loom_bind_part *parts, int n, bool bias,
 	struct loom_view in, struct loom_view out);
 int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus);
+/* Steps of mixtures of experts. plan_moe.c */
+void loom_plan_route(struct loom_builder *b, struct loom_view in);
+void loom_plan_experts(struct loom_builder *b, struct loom_view in, struct loom_view out);
+void loom_plan_shared(struct loom_builder *b, struct loom_view in, struct loom_view out);
+/* Columns of the qkv slot. plan_steps.c */
+struct loom_view loom_plan_queries(struct loom_builder *b);
+struct loom_view loom_plan_keys(struct loom_builder *b);
+struct loom_view loom_plan_values(struct loom_builder *b);
+/* Latent attention up to the stored keys and values; the gate of the heads; mixers that are not attention. plan_mix.c */
+void loom_plan_latent(struct loom_builder *b, struct loom_view in);
+void loom_plan_gate_heads(struct loom_builder *b, struct loom_view in);
+void loom_plan_short_conv(struct loom_builder *b, struct loom_view in, struct loom_view out);
+void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_view out);
+void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_view out);
 /* One step of a block program. plan_steps.c */
 void loom_plan_step(struct loom_builder *b, const struct loom_step *s);
 

@@ -8,7 +8,7 @@
 static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
-	[LOOM_OP_CONV] = "conv", [LOOM_OP_SCAN] = "scan",
+	[LOOM_OP_JOIN] = "join", [LOOM_OP_CONV] = "conv", [LOOM_OP_SCAN] = "scan",
 	[LOOM_OP_DELTA] = "delta", [LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
 	[LOOM_OP_SCALE] = "scale", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip",
 	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
@@ -124,6 +124,9 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 		break;
 	case LOOM_OP_ATTEND:
 		put_attend(op, out);
+		break;
+	case LOOM_OP_JOIN:
+		(void)loom_buf_printf(out, "  %d heads", op->n_head);
 		break;
 	case LOOM_OP_CONV:
 		(void)loom_buf_printf(out, "  %d taps, state at %lld", op->n_tap, (long long)op->state_at);

@@ -13,19 +13,19 @@ static int32_t kv_width(const struct loom_config *c)
 	return c->n_head_kv * c->d_head;
 }
 
-static struct loom_view queries(struct loom_builder *b)
+struct loom_view loom_plan_queries(struct loom_builder *b)
 {
 	return loom_plan_columns(b, LOOM_SLOT_QKV, 0, q_width(b->cfg));
 }
 
-static struct loom_view keys(struct loom_builder *b)
+struct loom_view loom_plan_keys(struct loom_builder *b)
 {
 	return loom_plan_columns(b, LOOM_SLOT_QKV, q_width(b->cfg), kv_width(b->cfg));
 }
 
-static struct loom_view values(struct loom_builder *b)
+struct loom_view loom_plan_values(struct loom_builder *b)
 {
-	return loom_plan_columns(b, LOOM_SLOT_QKV, q_width(b->cfg) + kv_width(b->cfg), kv_width(b->cfg));
+	return loom_plan_columns(b, LOOM_SLOT_QKV, q_width(b->cfg) + kv_width(b->cfg), b->cfg->n_head_kv * b->cfg->d_value);
 }
 
 static void qkv(struct loom_builder *b, struct loom_view in)
@@ -34,7 +34,7 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 	int32_t d = c->d_head, q = q_width(c), kv = kv_width(c), all = q + 2 * kv;
 	bool permuted = c->family->gguf_permuted;
 	int32_t g = c->n_head / c->n_head_kv * d, stride = g + 2 * d, local = q / c->qkv_blocks;
-	const struct loom_bind_part split[] = {{.role = LOOM_ROLE_Q, .n_row = q, .unpermute = permuted ? c->n_head : 0},
+	struct loom_bind_part split[] = {{.role = LOOM_ROLE_Q, .n_row = q, .unpermute = permuted ? c->n_head : 0},
 		{.role = LOOM_ROLE_K, .n_row = kv, .unpermute = permuted ? c->n_head_kv : 0}, {.role = LOOM_ROLE_V, .n_row = kv}};
 	const struct loom_bind_part stacked[] = {{.role = LOOM_ROLE_QKV, .n_row = all}};
 	const struct loom_bind_part grouped[] = {
@@ -48,6 +48,11 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 	const struct loom_bind_part *const layouts[] = {[LOOM_QKV_SPLIT] = split, [LOOM_QKV_STACKED] = stacked, [LOOM_QKV_GROUPED] = grouped,
 		[LOOM_QKV_BLOCKED_QVK] = blocked};
 
+	if (c->attn_gate) { /* each head's query is followed by its gate */
+		split[0].n_stored = 2 * q;
+		split[0].group = d;
+		split[0].stride = 2 * d;
+	}
 	loom_plan_add_linear(b, "attn.qkv", layouts[c->qkv], c->qkv == LOOM_QKV_STACKED ? 1 : 3, c->attn_bias, in,
 		loom_plan_view(b, LOOM_SLOT_QKV));
 }
@@ -88,14 +93,17 @@ static void qk_norm(struct loom_builder *b, enum loom_role role, struct loom_vie
 	}
 }
 
-static void attention_fields(struct loom_builder *b, struct loom_op *op)
+/* sinks: the weight, bound once a layer; -1 none. */
+static void attention_fields(struct loom_builder *b, struct loom_op *op, int32_t sinks)
 {
 	const struct loom_config *c = b->cfg;
 
-	op->a = queries(b);
+	op->sinks = sinks;
+	op->a = loom_plan_queries(b);
 	op->n_head = c->n_head;
 	op->n_head_kv = c->n_head_kv;
-	op->d_head = op->d_value = c->d_head;
+	op->d_head = c->d_head;
+	op->d_value = c->d_value;
 	op->causal = c->causal;
 	op->softcap = (float)c->attn_softcap;
 	op->score_bias = c->pos == LOOM_POS_ALIBI ? LOOM_SCORE_ALIBI : c->pos == LOOM_POS_ALIBI_BF16 ? LOOM_SCORE_ALIBI_BF16 : LOOM_SCORE_PLAIN;
@@ -125,7 +133,7 @@ static void feed_forward(struct loom_builder *b, struct loom_view in)
 	struct loom_op *op;
 
 	loom_plan_add_linear(b, c->gated_ffn ? "mlp.gate_up" : "mlp.up", !c->gated_ffn ? split + 1 : c->fused_gate ? fused : split, one ? 1 : 2,
-		c->mlp_bias, in, loom_plan_view(b, LOOM_SLOT_FFN));
+		c->mlp_bias, in, loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->gated_ffn ? 2 * c->n_ffn : c->n_ffn));
 	op = loom_plan_add(b, c->gated_ffn ? LOOM_OP_GATE : LOOM_OP_ACT);
 	op->act = c->act;
 	op->a = loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->n_ffn);
@@ -135,7 +143,7 @@ static void feed_forward(struct loom_builder *b, struct loom_view in)
 	if (c->gated_ffn) {
 		op->b = loom_plan_columns(b, LOOM_SLOT_FFN, c->n_ffn, c->n_ffn);
 	}
-	op->out = loom_plan_view(b, LOOM_SLOT_ACT);
+	op->out = loom_plan_columns(b, LOOM_SLOT_ACT, 0, c->n_ffn);
 }
 
 /* Where a site's value usually is when its tap is reached. */
@@ -147,18 +155,20 @@ static struct loom_view site_view(struct loom_builder *b, enum loom_site site)
 		return loom_plan_view(b, LOOM_SLOT_X);
 	case LOOM_SITE_Q:
 	case LOOM_SITE_ATTN_PROBS:
-		return queries(b);
+		return loom_plan_queries(b);
 	case LOOM_SITE_K:
-		return keys(b);
+		return loom_plan_keys(b);
 	case LOOM_SITE_V:
-		return values(b);
+		return loom_plan_values(b);
 	case LOOM_SITE_ATTN_HEADS:
 		return loom_plan_view(b, LOOM_SLOT_HEADS);
+	case LOOM_SITE_ROUTER:
+		return loom_plan_view(b, LOOM_SLOT_ROUTER);
 	case LOOM_SITE_ATTN_OUT:
 	case LOOM_SITE_MLP_OUT:
 		return loom_plan_view(b, LOOM_SLOT_SUB);
 	case LOOM_SITE_MLP_ACT:
-		return loom_plan_view(b, LOOM_SLOT_ACT);
+		return loom_plan_columns(b, LOOM_SLOT_ACT, 0, b->cfg->n_ffn);
 	default:
 		return loom_plan_view(b, LOOM_SLOT_RESID);
 	}
@@ -168,7 +178,8 @@ static void tap(struct loom_builder *b, const struct loom_step *s)
 {
 	loom_plan_add_tap(b, s->site, b->layer, s->a == LOOM_SLOT_NONE ? site_view(b, s->site) : loom_plan_view(b, s->a));
 	if (s->site == LOOM_SITE_ATTN_PROBS) {
-		attention_fields(b, &b->p->ops[b->p->n_op - 1]);
+		/* behind ATTEND, which has the layer's sinks */
+		attention_fields(b, &b->p->ops[b->p->n_op - 1], b->sinks);
 	}
 }
 
@@ -178,14 +189,16 @@ static void attend(struct loom_builder *b, enum loom_step_kind kind)
 	struct loom_op *op = loom_plan_add(b, kind == LOOM_STEP_ATTEND ? LOOM_OP_ATTEND : LOOM_OP_KV_STORE);
 
 	if (kind == LOOM_STEP_ATTEND) {
-		attention_fields(b, op);
+		b->sinks = c->sinks ? loom_plan_vector(b, LOOM_ROLE_SINKS, "", c->n_head, 0) : -1;
+		attention_fields(b, op, b->sinks);
 		op->out = loom_plan_view(b, LOOM_SLOT_HEADS);
 		return;
 	}
-	op->a = keys(b);
-	op->b = values(b);
+	op->a = loom_plan_keys(b);
+	op->b = loom_plan_values(b);
 	op->n_head_kv = c->n_head_kv;
-	op->d_head = op->d_value = c->d_head;
+	op->d_head = c->d_head;
+	op->d_value = c->d_value;
 }
 
 static void rotate(struct loom_builder *b)
@@ -235,8 +248,8 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 		break;
 	case LOOM_STEP_QK_NORM:
 		if (c->qk_norm != LOOM_QK_NONE) {
-			qk_norm(b, LOOM_ROLE_Q_NORM, queries(b), c->n_head);
-			qk_norm(b, LOOM_ROLE_K_NORM, keys(b), c->n_head_kv);
+			qk_norm(b, LOOM_ROLE_Q_NORM, loom_plan_queries(b), c->n_head);
+			qk_norm(b, LOOM_ROLE_K_NORM, loom_plan_keys(b), c->n_head_kv);
 		}
 		break;
 	case LOOM_STEP_ROTATE:
@@ -255,7 +268,31 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 		break;
 	case LOOM_STEP_DOWN:
 		loom_plan_add_linear(b, "mlp.down", &(struct loom_bind_part){.role = LOOM_ROLE_DOWN, .n_row = c->n_embd}, 1, c->mlp_down_bias,
-			loom_plan_view(b, LOOM_SLOT_ACT), loom_plan_view(b, s->out));
+			loom_plan_columns(b, LOOM_SLOT_ACT, 0, c->n_ffn), loom_plan_view(b, s->out));
+		break;
+	case LOOM_STEP_LATENT:
+		loom_plan_latent(b, loom_plan_view(b, s->a));
+		break;
+	case LOOM_STEP_GATE_HEADS:
+		loom_plan_gate_heads(b, loom_plan_view(b, s->a));
+		break;
+	case LOOM_STEP_SHORT_CONV:
+		loom_plan_short_conv(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		break;
+	case LOOM_STEP_SCAN:
+		loom_plan_scan(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		break;
+	case LOOM_STEP_DELTA:
+		loom_plan_delta(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		break;
+	case LOOM_STEP_ROUTE:
+		loom_plan_route(b, loom_plan_view(b, s->a));
+		break;
+	case LOOM_STEP_EXPERTS:
+		loom_plan_experts(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		break;
+	case LOOM_STEP_SHARED:
+		loom_plan_shared(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
 		break;
 	case LOOM_STEP_SCALE:
 		in_place(b, LOOM_OP_SCALE, loom_plan_view(b, s->a), c->residual_scale);

@@ -7,10 +7,19 @@
 	X(EMBED_TOKEN, "embed_tokens") X(EMBED_POSITION, "embed_positions") X(EMBED_TYPE, "embed_types") X(EMBED_NORM, "embed_norm") \
 	X(EMBED_IN, "embed_in") X(EMBED_OUT, "embed_out") \
 	X(ATTN_NORM, "attn_norm") X(Q, "attn.q") X(K, "attn.k") X(V, "attn.v") X(QKV, "attn.qkv") X(O, "attn.out") \
-	X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(ATTN_POST_NORM, "attn_post_norm") \
+	X(SINKS, "attn.sinks") X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(ATTN_POST_NORM, "attn_post_norm") \
 	X(MLP_NORM, "mlp_norm") X(GATE, "mlp.gate") X(UP, "mlp.up") X(GATE_UP, "mlp.gate_up") X(DOWN, "mlp.down") \
 	X(MLP_POST_NORM, "mlp_post_norm") X(ALPHA_P, "mlp.alpha_p") X(ALPHA_N, "mlp.alpha_n") \
 	X(ACT_BETA, "mlp.act_beta") X(ACT_EPS, "mlp.act_eps") \
+	X(Q_A, "attn.q_a") X(Q_A_NORM, "attn.q_a_norm") X(Q_B, "attn.q_b") X(KV_A, "attn.kv_a") X(KV_A_NORM, "attn.kv_a_norm") \
+	X(KV_B, "attn.kv_b") X(MIX_IN, "mixer.in") X(MIX_GATES, "mixer.gates") X(MIX_CONV, "mixer.conv") X(MIX_OUT, "mixer.out") \
+	X(MIX_NORM, "mixer.norm") X(MIX_X, "mixer.x") X(MIX_DT, "mixer.dt") X(MIX_A, "mixer.a") X(MIX_D, "mixer.d") \
+	X(MIX_DT_BIAS, "mixer.dt_bias") X(MIX_DT_NORM, "mixer.dt_norm") X(MIX_B_NORM, "mixer.b_norm") X(MIX_C_NORM, "mixer.c_norm") \
+	X(ROUTER, "mlp.router") X(CHOICE_BIAS, "mlp.choice_bias") X(EXPERT_GATE, "mlp.expert.gate") X(EXPERT_UP, "mlp.expert.up") \
+	X(EXPERT_DOWN, "mlp.expert.down") X(EXPERTS_GATE_UP, "mlp.experts.gate_up") X(EXPERTS_GATE, "mlp.experts.gate") \
+	X(EXPERTS_UP, "mlp.experts.up") X(EXPERTS_DOWN, "mlp.experts.down") X(EXPERTS_GATE_UP_BIAS, "mlp.experts.gate_up_bias") \
+	X(EXPERTS_DOWN_BIAS, "mlp.experts.down_bias") X(SHARED_GATE, "mlp.shared.gate") X(SHARED_UP, "mlp.shared.up") \
+	X(SHARED_GATE_UP, "mlp.shared.gate_up") X(SHARED_DOWN, "mlp.shared.down") X(SHARED_MIX, "mlp.shared.mix") \
 	X(FINAL_NORM, "final_norm") X(HEAD, "lm_head")
 
 enum loom_role {
@@ -20,8 +29,8 @@ enum loom_role {
 	LOOM_N_ROLE
 };
 
-/* Names without the prefix and ".weight" or ".bias", "|" between alternatives; "%d" is the layer, "%h" the head. A name that starts with "/"
- * takes no prefix. */
+/* Names without the prefix and ".weight" or ".bias", "|" between alternatives; "%d" is the layer, "%h" the head or expert. A name that starts
+ * with "/" takes no prefix. Roles "experts.*" are tensors of all experts, [experts, rows, columns], named in full. */
 struct loom_role_name {
 	const char *hf;   /* NULL: the family has no such weight */
 	const char *gguf;

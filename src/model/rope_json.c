@@ -166,6 +166,10 @@ static enum loom_status make(struct loom_config *cfg, const json_t *const object
 	if (isnan(s.factor) && s.type == LOOM_ROPE_YARN) {
 		s.factor = (double)cfg->n_ctx / (double)s.original_max;
 	}
+	if (cfg->kv_rank > 0 && s.type != LOOM_ROPE_DEFAULT && s.mscale_all_dim > 0 && s.factor > 1) {
+		double m = 0.1 * s.mscale_all_dim * log(s.factor) + 1; /* DeepSeek scales the scores by its square */
+		cfg->attn_scale *= m * m;
+	}
 	rc = loom_rope_make(r, &s, where, &cfg->arena, err);
 	r->interleaved = cfg->rope_interleaved;
 	cfg->n_rope += rc == LOOM_OK;

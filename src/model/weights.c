@@ -131,9 +131,37 @@ static bool float_like(enum loom_dtype t)
 }
 
 /* Vectors may lie in any shape of so many numbers ([heads, d] norms). */
-static bool shape_is(const struct loom_tensor *t, bool vector, int64_t rows, int64_t cols)
+static bool shape_is(const struct loom_tensor *t, bool vector, int64_t planes, int64_t rows, int64_t cols)
 {
-	return vector ? t->n_elem == (uint64_t)rows : t->n_dim == 2 && t->shape[0] == rows && t->shape[1] == cols;
+	if (vector) {
+		return t->n_elem == (uint64_t)rows;
+	}
+	if (planes > 0) {
+		return t->n_dim == 3 && t->shape[0] == planes && t->shape[1] == rows && t->shape[2] == cols;
+	}
+	if (t->n_dim == 3 && t->shape[1] == 1) { /* a convolution's [columns, 1, taps] */
+		return t->shape[0] == rows && t->shape[2] == cols;
+	}
+	return t->n_dim == 2 && t->shape[0] == rows && t->shape[1] == cols;
+}
+
+static void say_expected(bool vector, int64_t planes, int64_t rows, int64_t cols, char *out, size_t cap)
+{
+	if (vector) {
+		(void)snprintf(out, cap, "[%lld]", (long long)rows);
+	} else if (planes > 0) {
+		(void)snprintf(out, cap, "[%lld,%lld,%lld]", (long long)planes, (long long)rows, (long long)cols);
+	} else {
+		(void)snprintf(out, cap, "[%lld,%lld]", (long long)rows, (long long)cols);
+	}
+}
+
+bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix)
+{
+	const char *names = b->gguf ? b->cfg->family->roles[role].gguf : b->cfg->family->roles[role].hf;
+	char name[LOOM_MAX_TENSOR_NAME];
+
+	return b->store && names && loom_binder_find(b->store, names, b->prefix, layer, 0, suffix, name, sizeof(name)) != NULL;
 }
 
 static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what)
@@ -142,11 +170,11 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 	const char *names = b->gguf ? r->gguf : r->hf;
 	bool vector = w->kind == LOOM_WEIGHT_VECTOR;
 	/* GGUF files hold GPT-2's matrices turned to [out, in]. */
-	bool transposed = w->kind == LOOM_WEIGHT_MATRIX && b->cfg->transposed && !b->gguf && p->role != LOOM_ROLE_EMBED_TOKEN &&
-		p->role != LOOM_ROLE_HEAD;
+	bool transposed = w->kind != LOOM_WEIGHT_VECTOR && !b->gguf && (p->turned || (w->kind == LOOM_WEIGHT_MATRIX && b->cfg->transposed &&
+		p->role != LOOM_ROLE_EMBED_TOKEN && p->role != LOOM_ROLE_HEAD));
 	int64_t n_row = p->n_stored ? p->n_stored : p->n_row;
 	int64_t rows = transposed ? w->n_col : n_row, cols = transposed ? n_row : w->n_col;
-	char name[LOOM_MAX_TENSOR_NAME], text[LOOM_MAX_TENSOR_NAME + 160], found[96];
+	char name[LOOM_MAX_TENSOR_NAME], text[LOOM_MAX_TENSOR_NAME + 240], found[96], wanted[96];
 	const struct loom_tensor *t;
 
 	if (!names) {
@@ -154,7 +182,7 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		loom_binder_note(&b->missing, &b->n_missing, text);
 		return;
 	}
-	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf && loom_bind_quantized(b, w, p, what, names, n_row, transposed)) {
+	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf && p->n_plane == 0 && loom_bind_quantized(b, w, p, what, names, n_row, transposed)) {
 		return;
 	}
 	t = loom_binder_find(b->store, names, b->prefix, what->layer, p->head, what->suffix, name, sizeof(name));
@@ -162,13 +190,10 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		loom_binder_note(&b->missing, &b->n_missing, name);
 		return;
 	}
-	if (!shape_is(t, vector, rows, cols)) {
+	if (!shape_is(t, vector, p->n_plane, rows, cols)) {
 		loom_shape_show(t->n_dim, t->shape, found, sizeof(found));
-		if (vector) {
-			(void)snprintf(text, sizeof(text), "%s is %s, expected [%lld]", name, found, (long long)rows);
-		} else {
-			(void)snprintf(text, sizeof(text), "%s is %s, expected [%lld,%lld]", name, found, (long long)rows, (long long)cols);
-		}
+		say_expected(vector, p->n_plane, rows, cols, wanted, sizeof(wanted));
+		(void)snprintf(text, sizeof(text), "%s is %s, expected %s", name, found, wanted);
 		loom_binder_note(&b->wrong, &b->n_wrong, text);
 		return;
 	}
@@ -177,7 +202,7 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		loom_binder_note(&b->wrong, &b->n_wrong, text);
 		return;
 	}
-	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .row0 = p->row0, .group = p->group,
+	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .row0 = p->plane * rows + p->row0, .group = p->group,
 		.stride = p->stride, .transposed = transposed, .rope_unpermute = b->gguf ? p->unpermute : 0};
 }
 

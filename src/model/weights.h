@@ -33,6 +33,8 @@ struct loom_bind_part {
 	int32_t n_stored;   /* rows of the tensor when it is shared with other parts; 0: n_row */
 	int32_t row0, group, stride; /* as in loom_weight_part */
 	int32_t head;       /* fills "%h" in the name */
+	int32_t n_plane, plane; /* the tensor is n_plane matrices, and this is one of them; n_plane 0: it is a matrix */
+	bool turned;        /* stored the other way round: [in, out], or a TABLE's [columns, rows] (also [columns, 1, rows]) */
 };
 /* What a weight is called and how it is kept. */
 struct loom_bind {
@@ -47,6 +49,8 @@ struct loom_bind {
 int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const struct loom_bind_part *parts, int n);
 /* Adds a weight whose values [n_row, n_col] are given. */
 int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, const float *values, int32_t n_row);
+/* Does the store hold a tensor of this role and suffix at a layer? false without a store. */
+bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix);
 /* Does the store hold a tensor of this role and suffix (layer 0's)? false without a store. */
 bool loom_role_stored(const struct loom_family *f, const struct loom_store *store, bool gguf, const char *prefix, enum loom_role role,
 	const char *suffix);

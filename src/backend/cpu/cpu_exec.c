@@ -98,6 +98,18 @@ static void gate_row(const struct loom_device_state *s, const struct loom_op *op
 	s->rows->scale(by, b, out, (size_t)op->out.width);
 }
 
+static void join_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	const float *a = loom_cpu_at(s, &op->a, row), *b = loom_cpu_at(s, &op->b, row);
+	size_t na = (size_t)(op->a.width / op->n_head), nb = (size_t)op->b.width;
+	float *out = loom_cpu_at(s, &op->out, row);
+
+	for (int32_t h = 0; h < op->n_head; h++, out += na + nb) {
+		memcpy(out, a + (size_t)h * na, na * sizeof(float));
+		memcpy(out + na, b, nb * sizeof(float));
+	}
+}
+
 static void one_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
 	size_t n = (size_t)op->out.width;
@@ -121,6 +133,9 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		break;
 	case LOOM_OP_GATE:
 		gate_row(s, op, row);
+		break;
+	case LOOM_OP_JOIN:
+		join_row(s, op, row);
 		break;
 	case LOOM_OP_ROUTE:
 		loom_cpu_route_row(s, op, row);

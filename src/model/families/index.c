@@ -5,7 +5,10 @@
 	X(llama) X(mistral) X(ministral) X(qwen2) X(qwen2_vl) X(qwen3) X(gpt2) X(bert) X(gemma) X(gemma2) X(gemma3) X(phi) X(phi3) \
 	X(gpt_neox) X(gptj) X(codegen) X(gpt_neo) X(gpt_bigcode) X(falcon) X(opt) X(biogpt) X(xglm) X(bloom) X(mpt) X(stablelm) \
 	X(starcoder2) X(olmo) X(olmo2) X(olmo3) X(cohere) X(cohere2) X(granite) X(glm) X(glm4) X(smollm3) X(exaone4) \
-	X(nemotron) X(ernie4_5) X(hunyuan_v1_dense) X(persimmon) X(seed_oss) X(helium) X(arcee) X(apertus) X(jais2) X(cwm) X(vaultgemma) X(hyperclovax)
+	X(nemotron) X(ernie4_5) X(hunyuan_v1_dense) X(persimmon) X(seed_oss) X(helium) X(arcee) X(apertus) \
+	X(jais2) X(cwm) X(vaultgemma) X(hyperclovax) \
+	X(mixtral) X(qwen2_moe) X(qwen3_moe) X(olmoe) X(phimoe) X(granitemoe) X(glm4_moe) X(gpt_oss) \
+	X(deepseek_v2) X(deepseek_v3) X(lfm2) X(mamba) X(falcon_mamba) X(qwen3_next)
 
 #define X(name) extern const struct loom_family loom_family_##name;
 FAMILIES(X)
