@@ -55,6 +55,8 @@ static enum loom_status add_layers(struct loom_job *j, enum loom_group group, en
 	for (size_t i = 0; i < n; i++) {
 		if (!q->all_layers && written_before(q->hidden_layers, i))
 			continue;
+		if (q->all_layers && loom_plan_tap(&j->r->opened.model->plan, site, (int32_t)i) < 0)
+			continue; /* attention weights of a layer that is no attention */
 		struct loom_capture_spec *s = add(j, group, site);
 		s->select = select;
 		enum loom_status st = one_layer(j, s, q->all_layers ? (int64_t)i - info.n_layer : q->hidden_layers[i], err);

@@ -119,6 +119,9 @@ void loom_model_site(const struct loom_model *m, enum loom_site site, struct loo
 		}
 		out->present = true;
 		out->width = site == LOOM_SITE_ATTN_PROBS ? 0 : op->a.width;
-		out->n_layer += op->layer >= 0;
+		out->n_have += op->layer >= 0;
+	}
+	if (out->n_have > 0) {
+		out->n_layer = p->n_layer + (site == LOOM_SITE_HIDDEN);
 	}
 }

@@ -27,10 +27,12 @@ enum loom_status loom_model_build(struct loom_model *m, struct loom_config *cfg,
 enum loom_status loom_model_plan_only(struct loom_model *m, struct loom_config *cfg, struct loom_err *err) LOOM_MUST_CHECK;
 void loom_model_close_files(struct loom_model *m);
 
-/* Does the plan have this site; its width (0: depends on the keys: ATTN_PROBS) and layers: count and whether layered. HIDDEN: L+1 entries. */
+/* Does the plan have this site; its width (0: depends on the keys: ATTN_PROBS) and its layers: they are counted as the model's blocks are, HIDDEN's
+ * L+1 entries, though some may lack the site (n_have): a mixer that is not attention has no queries, a dense layer no router. */
 struct loom_site_info {
 	bool present;
 	int32_t width, n_layer; /* n_layer 0: a site without layers */
+	int32_t n_have;
 };
 void loom_model_site(const struct loom_model *m, enum loom_site site, struct loom_site_info *out);
 const char *loom_site_name(enum loom_site site);

@@ -2,6 +2,7 @@
  * is refused here. Rows are moved in capture_rows.c. */
 #include "capture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "str.h"
@@ -54,11 +55,12 @@ static enum loom_status unknown_site(const struct loom_model *m, enum loom_site 
 		loom_site_name(site), list);
 }
 
-/* The indices as asked, negative ones counted from the end, into c->layers. */
-static enum loom_status resolve_layers(struct loom_capture *c, int64_t n, const char *param, struct loom_arena *arena,
-	struct loom_err *err)
+/* The indices as asked, negative ones counted from the end, into c->layers; of a range those layers that have the site. */
+static enum loom_status resolve_layers(struct loom_capture *c, const struct loom_model *m, int64_t n, const char *param,
+	struct loom_arena *arena, struct loom_err *err)
 {
 	const struct loom_capture_spec *s = c->spec;
+	size_t kept = 0;
 	struct range r = {0, n, 1};
 	if (s->layer_select == LOOM_SELECT_SLICE)
 		r = slice_range(&s->layer_slice, n);
@@ -71,8 +73,10 @@ static enum loom_status resolve_layers(struct loom_capture *c, int64_t n, const 
 		if (k < -n || k >= n)
 			return loom_err_param(err, LOOM_E_INVALID, param, "layer %lld: site %s of this model has layers 0..%lld and -%lld..-1",
 				(long long)k, loom_site_name(s->site), (long long)(n - 1), (long long)n);
-		c->layers[i] = (int32_t)(k < 0 ? k + n : k);
+		c->layers[kept] = (int32_t)(k < 0 ? k + n : k);
+		kept += s->layer_select == LOOM_SELECT_LIST || loom_plan_tap(&m->plan, s->site, c->layers[kept]) >= 0;
 	}
+	c->n_layer = kept;
 	return LOOM_OK;
 }
 
@@ -80,6 +84,19 @@ static bool layers_said(const struct loom_capture_spec *s)
 {
 	bool last = s->layer_select == LOOM_SELECT_LIST && s->n_layer == 1 && s->layers[0] == -1;
 	return s->layer_select == LOOM_SELECT_SLICE || (s->layer_select == LOOM_SELECT_LIST && s->n_layer > 0 && !last);
+}
+
+static enum loom_status no_site_there(const struct loom_model *m, enum loom_site site, int32_t layer, const char *param,
+	struct loom_err *err)
+{
+	char list[160] = "";
+	size_t n = 0;
+	for (int32_t l = 0; l < m->plan.n_layer && n + 16 < sizeof list; l++) {
+		if (loom_plan_tap(&m->plan, site, l) >= 0)
+			n += (size_t)snprintf(list + n, sizeof list - n, "%s%d", n ? ", " : "", (int)l);
+	}
+	return loom_err_param(err, LOOM_E_INVALID, param, "layer %d of this model has no site %s; layers that have it: %s%s", (int)layer,
+		loom_site_name(site), list, n + 16 < sizeof list ? "" : " …");
 }
 
 static enum loom_status resolve_ops(struct loom_capture *c, const struct loom_model *m, const char *param, struct loom_arena *arena,
@@ -94,8 +111,7 @@ static enum loom_status resolve_ops(struct loom_capture *c, const struct loom_mo
 		int32_t layer = c->layered ? c->layers[i] : -1;
 		int32_t op = loom_plan_tap(&m->plan, site, layer);
 		if (op < 0)
-			return loom_err_param(err, LOOM_E_INVALID, param, "layer %d of this model has no site %s", (int)layer,
-				loom_site_name(site));
+			return no_site_there(m, site, layer, param, err);
 		int32_t width = c->keyed ? m->plan.n_head : m->plan.ops[op].a.width;
 		if (i > 0 && width != c->width)
 			return loom_err_param(err, LOOM_E_INVALID, param, "layers %d and %d have rows of %d and %d numbers: ask for them in "
@@ -228,7 +244,7 @@ enum loom_status loom_capture_resolve(struct loom_capture *c, const struct loom_
 	c->layered = info.n_layer > 0;
 	if (!c->layered && layers_said(spec))
 		return loom_err_param(err, LOOM_E_INVALID, param, "site %s has no layers: leave \"layers\" out", loom_site_name(spec->site));
-	enum loom_status st = c->layered ? resolve_layers(c, info.n_layer, param, arena, err) : LOOM_OK;
+	enum loom_status st = c->layered ? resolve_layers(c, m, info.n_layer, param, arena, err) : LOOM_OK;
 	if (!st)
 		st = resolve_ops(c, m, param, arena, err);
 	if (!st)

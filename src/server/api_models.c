@@ -126,6 +126,21 @@ static bool find_loaded(struct loom_engine *e, const char *id, char *out, size_t
 	return s.ready;
 }
 
+/* "only": the layers that have a site which not all of them have. */
+static void put_only(struct loom_json_out *j, const struct loom_resident *r, enum loom_site site)
+{
+	const struct loom_plan *p = loom_resident_plan(r);
+
+	loom_json_key(j, "only");
+	loom_json_open(j, '[');
+	for (int32_t l = 0; l <= p->n_layer; l++) {
+		if (loom_plan_tap(p, site, l) >= 0) {
+			loom_json_put_int(j, l);
+		}
+	}
+	loom_json_close(j, ']');
+}
+
 static void put_sites(struct loom_json_out *j, const struct loom_resident *r)
 {
 	loom_json_key(j, "sites");
@@ -152,6 +167,9 @@ static void put_sites(struct loom_json_out *j, const struct loom_resident *r)
 			loom_json_put_int(j, 0);
 			loom_json_put_int(j, info.n_layer - 1);
 			loom_json_close(j, ']');
+		}
+		if (info.n_have < info.n_layer) {
+			put_only(j, r, (enum loom_site)s);
 		}
 		loom_json_close(j, '}');
 	}

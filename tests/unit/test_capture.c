@@ -161,10 +161,29 @@ static void test_shapes(void **state)
 	assert_int_equal(loom_capture_shape(&c, 4, &shape, &err), LOOM_E_INVALID);
 }
 
+/* A site that some layers lack (no attention in a convolution's layer): a range takes those that have it, a list must name them. */
+static void test_some_layers_lack_the_site(void **state)
+{
+	struct loom_capture_spec s = hidden(LOOM_SELECT_ALL);
+	struct loom_capture c;
+	int64_t lacking[] = {1};
+	(void)state;
+	s.site = LOOM_SITE_ATTN_PROBS;
+	assert_int_equal(resolve(&c, &s, 6), LOOM_OK);
+	assert_int_equal(c.n_layer, 1);
+	assert_int_equal(c.layers[0], 0);
+	s.layer_select = LOOM_SELECT_LIST;
+	s.layers = lacking;
+	s.n_layer = 1;
+	assert_int_equal(resolve(&c, &s, 6), LOOM_E_INVALID);
+	assert_non_null(strstr(err.message, "layers that have it: 0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_positions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_some_layers_lack_the_site, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_last_step_is_run_only_when_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals_name_the_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shapes, setup, teardown),

@@ -36,7 +36,7 @@ static void refusals_say_what_is_wrong(void **state)
 		{"[]", "expected an object"},
 		{"{}", "neither \"architectures\" nor \"model_type\""},
 		{"{\"architectures\":[\"LlamaForCausalLm\"]," BASE "}", "\"LlamaForCausalLm\" is not supported (did you mean \"LlamaForCausalLM\"?)"},
-		{"{\"architectures\":[\"MambaForCausalLM\"]}", "\"MambaForCausalLM\" is not supported"},
+		{"{\"architectures\":[\"RwkvForCausalLM\"]}", "\"RwkvForCausalLM\" is not supported"},
 		{"{\"architectures\":[7]}", "architectures[0]: expected a string"},
 		{"{\"architectures\":\"x\"}", "expected a list"},
 		{"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":32}", "\"num_hidden_layers\" is missing"},

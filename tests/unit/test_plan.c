@@ -140,6 +140,14 @@ static void sites_are_where_they_should_be(void **state)
 	loom_model_site(&m, LOOM_SITE_ATTN_NORM, &s);
 	assert_false(s.present);
 	loom_model_release(&m);
+	open_config(&cfg, "qwen3-next"); /* attention in the second of three layers, experts in all */
+	loom_model_init(&m);
+	assert_int_equal(loom_model_plan_only(&m, &cfg, &err), LOOM_OK);
+	loom_model_site(&m, LOOM_SITE_Q, &s);
+	assert_true(s.present && s.n_layer == 3 && s.n_have == 1);
+	loom_model_site(&m, LOOM_SITE_ROUTER, &s);
+	assert_true(s.present && s.width == 4 && s.n_have == 3);
+	loom_model_release(&m);
 }
 
 int main(void)
