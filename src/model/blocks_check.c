@@ -24,6 +24,8 @@ static enum loom_slot site_slot(enum loom_site site)
 		return LOOM_SLOT_QKV;
 	case LOOM_SITE_ATTN_HEADS:
 		return LOOM_SLOT_HEADS;
+	case LOOM_SITE_ROUTER:
+		return LOOM_SLOT_ROUTER;
 	case LOOM_SITE_ATTN_OUT:
 	case LOOM_SITE_MLP_OUT:
 		return LOOM_SLOT_SUB;
@@ -43,6 +45,7 @@ static void hidden_slots(const struct loom_step *s, uint32_t *reads, uint32_t *w
 {
 	switch (s->kind) {
 	case LOOM_STEP_QKV:
+	case LOOM_STEP_LATENT:
 		*writes |= BIT(QKV);
 		break;
 	case LOOM_STEP_CLIP:
@@ -56,7 +59,18 @@ static void hidden_slots(const struct loom_step *s, uint32_t *reads, uint32_t *w
 		*writes |= BIT(HEADS);
 		break;
 	case LOOM_STEP_PROJECT:
+	case LOOM_STEP_GATE_HEADS:
 		*reads |= BIT(HEADS);
+		break;
+	case LOOM_STEP_ROUTE:
+		*writes |= BIT(ROUTER) | BIT(CHOSEN);
+		break;
+	case LOOM_STEP_EXPERTS:
+		*reads |= BIT(CHOSEN);
+		break;
+	case LOOM_STEP_SHARED:
+		*reads |= 1u << s->out;
+		*writes |= BIT(SUB2);
 		break;
 	case LOOM_STEP_FFN:
 		*writes |= BIT(ACT);

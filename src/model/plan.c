@@ -298,6 +298,30 @@ static void sizes(struct loom_plan *p, const struct loom_config *c)
 	p->slot_out_rows[LOOM_SLOT_GATHERED] = p->slot_out_rows[LOOM_SLOT_NARROW] = p->slot_out_rows[LOOM_SLOT_LOGITS] = true;
 }
 
+/* What a step needs of the config, by the name of the field that is missing; NULL: nothing. */
+static const char *lacks(const struct loom_config *c, enum loom_step_kind kind)
+{
+	switch (kind) {
+	case LOOM_STEP_ROUTE:
+	case LOOM_STEP_EXPERTS:
+	case LOOM_STEP_SHARED:
+		return c->n_expert > 0 ? NULL : "n_expert";
+	case LOOM_STEP_LATENT:
+		return c->kv_rank == 0 ? "kv_rank" : c->d_nope == 0 ? "d_nope" : c->d_rope == 0 || c->n_rope == 0 ? "d_rope" : NULL;
+	case LOOM_STEP_GATE_HEADS:
+		return c->attn_gate ? NULL : "attn_gate";
+	case LOOM_STEP_SHORT_CONV:
+		return c->n_tap > 0 ? NULL : "n_tap";
+	case LOOM_STEP_SCAN:
+		return c->n_tap == 0 ? "n_tap" : c->d_inner == 0 ? "d_inner" : c->d_state == 0 ? "d_state" : NULL;
+	case LOOM_STEP_DELTA:
+		return c->n_tap == 0 ? "n_tap" : c->n_delta_key == 0 ? "n_delta_key" : c->n_delta == 0 ? "n_delta"
+			: c->d_delta_key == 0 ? "d_delta_key" : c->d_delta == 0 ? "d_delta" : NULL;
+	default:
+		return NULL;
+	}
+}
+
 /* Room for everything that the layers' programs can give. */
 static enum loom_status make_room(struct loom_plan *p, const struct loom_config *c, struct loom_arena *arena, struct loom_err *err)
 {
@@ -305,6 +329,11 @@ static enum loom_status make_room(struct loom_plan *p, const struct loom_config 
 
 	for (int32_t l = 0; l < c->n_layer; l++) {
 		for (const struct loom_step *s = c->layers[l].block->steps; s->kind != LOOM_STEP_END; s++) {
+			const char *field = lacks(c, s->kind);
+			if (field) {
+				return loom_err_set(err, LOOM_E_MODEL, "layer %d: its block %s has the step %s, which needs %s", l,
+					c->layers[l].block->name, loom_step_name(s->kind), field);
+			}
 			n++;
 			n_expert += s->kind == LOOM_STEP_EXPERTS ? 4 * (size_t)c->n_expert : 0;
 		}

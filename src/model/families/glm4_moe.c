@@ -19,5 +19,4 @@ const struct loom_family loom_family_glm4_moe = {
 	.ignored = MOE_IGNORED "|num_nextn_predict_layers|num_mtp_layers",
 	.roles = {LLAMA_NAMES, LLAMA_QK_NORM, MOE_ROUTER, MOE_CHOICE_BIAS, MOE_EXPERTS("mlp"), MOE_SHARED("shared_experts")},
 	.blocks = blocks,
-	.gguf = "glm4moe",
 };

@@ -31,5 +31,4 @@ const struct loom_family loom_family_gpt_oss = {
 		[LOOM_ROLE_EXPERTS_GATE_UP_BIAS] = {"layers.%d.mlp.experts.gate_up_proj_bias", NULL},
 		[LOOM_ROLE_EXPERTS_DOWN_BIAS] = {"layers.%d.mlp.experts.down_proj_bias", NULL}},
 	.blocks = blocks,
-	.gguf = NULL,
 };

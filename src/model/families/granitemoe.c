@@ -27,6 +27,4 @@ const struct loom_family loom_family_granitemoe = {
 		[LOOM_ROLE_SHARED_GATE_UP] = {"layers.%d.shared_mlp.input_linear", NULL},
 		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.shared_mlp.output_linear", "blk.%d.ffn_down_shexp"}},
 	.blocks = blocks,
-	.gguf = "granitemoe",
-	.gguf_permuted = true,
 };

@@ -18,7 +18,7 @@
 
 #define MAMBA_IGNORED \
 	"residual_in_fp32|rescale_prenorm_residual|time_step_scale|time_step_min|time_step_max|time_step_init_scheme|time_step_floor|" \
-	"use_mambapy|use_associative_scan|use_falcon_mambapy|ssm_cfg|fused_add_norm|pad_vocab_size_multiple|rms_norm|layer_types"
+	"max_position_embeddings|num_attention_heads|num_key_value_heads|use_mambapy|use_associative_scan|use_falcon_mambapy|ssm_cfg|fused_add_norm|pad_vocab_size_multiple|rms_norm|layer_types"
 
 static const struct loom_key keys[] = {MAMBA_KEYS("layer_norm_epsilon"), END_KEYS};
 static const struct loom_key falcon_keys[] = {MAMBA_KEYS("layer_norm_epsilon"), ALWAYS(SCAN_NORM, "rms"),

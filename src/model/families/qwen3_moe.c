@@ -21,5 +21,4 @@ const struct loom_family loom_family_qwen3_moe = {
 	.ignored = MOE_IGNORED "|max_window_layers",
 	.roles = {LLAMA_NAMES, LLAMA_QK_NORM, MOE_ROUTER, MOE_EXPERTS("mlp")},
 	.blocks = blocks,
-	.gguf = "qwen3moe",
 };
