@@ -90,6 +90,12 @@ bool loom_table_put(struct loom_table *t, const char *key, size_t len, int64_t v
 	return true;
 }
 
+void loom_table_prefetch(const struct loom_table *t, const char *key, size_t len)
+{
+	if (t->cap)
+		__builtin_prefetch(&t->slots[(size_t)hash_of(t->seed, key, len) & (t->cap - 1)]);
+}
+
 int64_t loom_table_get(const struct loom_table *t, const char *key, size_t len, int64_t missing)
 {
 	if (!t->cap)

@@ -19,6 +19,8 @@ bool loom_table_init(struct loom_table *t, size_t expected);
 void loom_table_release(struct loom_table *t);
 /* Inserts or replaces. false: out of memory. */
 bool loom_table_put(struct loom_table *t, const char *key, size_t len, int64_t value);
+/* Asks for the memory that a look-up of key soon will touch. */
+void loom_table_prefetch(const struct loom_table *t, const char *key, size_t len);
 /* Value, or missing. */
 int64_t loom_table_get(const struct loom_table *t, const char *key, size_t len, int64_t missing);
 

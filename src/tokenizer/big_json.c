@@ -328,25 +328,66 @@ enum loom_status loom_big_json_pieces(const struct loom_big_json *b, struct loom
 	return status;
 }
 
+/* Merges wait a little while the memory of their look-ups is on its way. */
+#define BIG_JSON_AHEAD 16
+struct waiting {
+	struct word list[BIG_JSON_AHEAD][2];
+	size_t from, n;
+};
+
+static enum loom_status settle(struct waiting *w, struct loom_bpe *bpe, size_t keep, struct loom_err *err)
+{
+	enum loom_status status = LOOM_OK;
+	for (; !status && w->n > keep; w->n--, w->from = (w->from + 1) % BIG_JSON_AHEAD) {
+		const struct word *pair = w->list[w->from];
+		status = loom_bpe_add(bpe, pair[0].s, pair[0].n, pair[1].s, pair[1].n, err);
+	}
+	return status;
+}
+
+static enum loom_status add_pair(struct scan *s, struct waiting *w, struct loom_bpe *bpe, struct word left, struct word right)
+{
+	enum loom_status status = settle(w, bpe, BIG_JSON_AHEAD - 1, s->err);
+	if (status)
+		return status;
+	struct word *pair = w->list[(w->from + w->n++) % BIG_JSON_AHEAD];
+	pair[0] = left;
+	pair[1] = right;
+	loom_table_prefetch(&bpe->vocab->by_name, left.s, left.n);
+	loom_table_prefetch(&bpe->vocab->by_name, right.s, right.n);
+	/* Strings that had escapes live only until the next one. */
+	return left.s == s->text[0].data || right.s == s->text[1].data ? settle(w, bpe, 0, s->err) : LOOM_OK;
+}
+
 enum loom_status loom_big_json_merges(const struct loom_big_json *b, struct loom_bpe *bpe, struct loom_err *err)
 {
 	struct scan s = open_scan(b->merges, b->merges_end, "tokenizer.json: model.merges", err);
+	struct waiting w = { .n = 0 };
 	enum loom_status status = LOOM_OK;
 	for (size_t i = 0; !status && peek(&s) != ']'; i++) {
 		struct word left, right;
 		bool ok = i == 0 || eat(&s, ',');
 		if (ok && peek(&s) == '"') {
 			ok = string(&s, &left, 0);
-			if (ok && !(left.n >= 8 && memcmp(left.s, "#version", 8) == 0))
-				status = loom_bpe_add_line(bpe, left.s, left.n, err);
+			const char *gap = ok ? memchr(left.s, ' ', left.n) : NULL;
+			right.s = gap ? gap + 1 : NULL;
+			right.n = gap ? left.n - (size_t)(right.s - left.s) : 0;
+			if (ok && left.n >= 8 && memcmp(left.s, "#version", 8) == 0)
+				continue;
+			if (ok && (!gap || memchr(right.s, ' ', right.n))) /* one space is what it takes: the message is made there */
+				status = (status = settle(&w, bpe, 0, err)) ? status : loom_bpe_add_line(bpe, left.s, left.n, err);
+			else if (ok)
+				status = add_pair(&s, &w, bpe, (struct word){ left.s, (size_t)(gap - left.s) }, right);
 		} else {
 			ok = ok && eat(&s, '[') && string(&s, &left, 0) && eat(&s, ',') && string(&s, &right, 1) && eat(&s, ']');
 			if (ok)
-				status = loom_bpe_add(bpe, left.s, left.n, right.s, right.n, err);
+				status = add_pair(&s, &w, bpe, left, right);
 		}
 		if (!ok)
 			status = broken(&s, i, "\"a b\" or [\"a\", \"b\"]");
 	}
+	if (!status)
+		status = settle(&w, bpe, 0, err);
 	close_scan(&s);
 	return status;
 }

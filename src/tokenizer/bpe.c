@@ -89,6 +89,13 @@ enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t righ
 	return LOOM_OK;
 }
 
+/* Is id the token that s stands for? Its name alone is not enough where strings share an id or come twice. */
+static bool names(const struct loom_vocab *v, int32_t id, const char *s, size_t n)
+{
+	return v->distinct && id >= 0 && (size_t)id < v->n_id && v->tokens[id].s && v->tokens[id].len == n &&
+	       memcmp(v->tokens[id].s, s, n) == 0;
+}
+
 enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
 	struct loom_err *err)
 {
@@ -98,9 +105,13 @@ enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_lef
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" is not in the vocabulary", b->n,
 			(int)((l < 0 ? n_left : n_right) < 60 ? (l < 0 ? n_left : n_right) : 60), l < 0 ? left : right);
 	if (n_right >= b->n_prefix && n_left + n_right - b->n_prefix <= sizeof joined) {
+		size_t n = n_left + n_right - b->n_prefix;
 		memcpy(joined, left, n_left);
 		memcpy(joined + n_left, right + b->n_prefix, n_right - b->n_prefix);
-		id = loom_vocab_id(b->vocab, joined, n_left + n_right - b->n_prefix);
+		id = b->last; /* most files list merges in the order of what they make: the same token again, or the next */
+		if (!names(b->vocab, id, joined, n) && !names(b->vocab, ++id, joined, n))
+			id = loom_vocab_id(b->vocab, joined, n);
+		b->last = id;
 	}
 	if (id < 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" + \"%.*s\" gives no token of the vocabulary", b->n,

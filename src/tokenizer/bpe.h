@@ -13,6 +13,7 @@ struct loom_bpe {
 	const struct loom_vocab *vocab;
 	struct loom_bpe_rule *rules; /* [cap] open addressing on the pair */
 	size_t n, cap;
+	int32_t last;                /* what the last merge made */
 	uint64_t seed;
 	const char *unk;             /* NULL: characters outside the vocabulary vanish, as in the library */
 	const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL: none */

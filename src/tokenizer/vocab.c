@@ -11,6 +11,7 @@ enum loom_status loom_vocab_init(struct loom_vocab *v, struct loom_arena *a, siz
 {
 	memset(v, 0, sizeof *v);
 	v->arena = a;
+	v->distinct = true;
 	if (!loom_table_init(&v->by_name, expected))
 		return loom_err_nomem(err, "the vocabulary", expected);
 	return LOOM_OK;
@@ -48,6 +49,7 @@ enum loom_status loom_vocab_add(struct loom_vocab *v, const char *s, size_t len,
 	char *copy = loom_arena_strndup(v->arena, s, len);
 	if (!copy || !reach(v, (size_t)id) || !loom_table_put(&v->by_name, copy, len, id))
 		return loom_err_nomem(err, "the vocabulary", len);
+	v->distinct = v->distinct && fresh && !v->tokens[id].s;
 	if (!v->tokens[id].s)
 		v->tokens[id] = (struct loom_vocab_token){ copy, (uint32_t)len };
 	v->n += fresh;

@@ -2,6 +2,7 @@
 #ifndef LOOM_VOCAB_H
 #define LOOM_VOCAB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arena.h"
@@ -19,6 +20,7 @@ struct loom_vocab {
 	size_t n_id, cap;                /* n_id: largest id + 1 */
 	size_t n;                        /* how many strings: the "vocabulary size" of `tokenizers` */
 	size_t max_len;                  /* longest string, bytes */
+	bool distinct;                   /* no string came twice and no id had two strings */
 };
 
 enum loom_status loom_vocab_init(struct loom_vocab *v, struct loom_arena *a, size_t expected, struct loom_err *err)
