@@ -142,7 +142,7 @@ enum loom_score_bias {
 	                        * from MPT's slope * (k - n + 1) */
 	LOOM_SCORE_ALIBI_BF16, /* Falcon: the slope and slope * k rounded to bfloat16, scaled as the product is */
 };
-enum loom_index_kind { LOOM_INDEX_TOKEN, LOOM_INDEX_POSITION, LOOM_INDEX_ZERO };
+enum loom_index_kind { LOOM_INDEX_TOKEN, LOOM_INDEX_POSITION, LOOM_INDEX_COUNTED, LOOM_INDEX_TYPE, LOOM_INDEX_ZERO };
 
 struct loom_op {
 	enum loom_op_kind kind;
@@ -205,6 +205,7 @@ struct loom_plan {
 	int32_t n_ctx;               /* positions that a sequence may have, at most */
 	int32_t n_logit;             /* V of the head; 0: no head (encoders) */
 	bool causal;                 /* false: every token of a sequence must be in one step */
+	int32_t skip_id;             /* >= 0: a token that LOOM_INDEX_COUNTED does not count (RoBERTa's padding) */
 	enum loom_compute compute;
 	int32_t n_slot;
 	int32_t slot_width[LOOM_MAX_SLOT];  /* slot is [T, width] */
@@ -233,6 +234,9 @@ struct loom_batch {
 	int32_t n_tok, n_seq, n_out;
 	const int32_t *ids;      /* [n_tok] */
 	const int32_t *pos;      /* [n_tok] */
+	const int32_t *counted;  /* [n_tok] place among the sequence's tokens that are not plan->skip_id, from 0; -1 for that token itself. NULL
+	                          * when skip_id < 0 */
+	const int32_t *types;    /* [n_tok] token types; NULL: all 0 */
 	const struct loom_batch_seq *seqs; /* [n_seq] in row order, covering all rows */
 	const int32_t *out_rows; /* [n_out] ascending rows whose logits are wanted */
 };

@@ -89,6 +89,7 @@ def greedy(model, ids, count=24):
 
 def expected(model, t):
     decoder = any(s in type(model).__name__ for s in ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
+    words = decoder or type(model).__name__.endswith("ForMaskedLM")
     tensors = {}
     for i, n in enumerate(t.lengths):
         ids = torch.randint(0, 256, (1, n))
@@ -99,9 +100,9 @@ def expected(model, t):
         if t.last:
             states[-1] = t.last(model, ids)[0]
         tensors[f"hidden.{i}"] = torch.stack(states).contiguous()
-        if decoder:
+        if words:
             tensors[f"logits.{i}"] = o.logits[0, -1].contiguous().clone()
-            if n <= 33:
+            if decoder and n <= 33:
                 tensors[f"greedy.{i}"], tensors[f"margin.{i}"] = greedy(model, ids)
     return tensors
 
@@ -126,6 +127,8 @@ def make(out, name, t):
     save_file(expected(model, t), os.path.join(folder, "expected.safetensors"))
     if t.weights:
         rewrite_weights(folder, t.weights)
+    if t.config_last:
+        rewrite_config(folder, t.config_last)
     size = sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
     print(f"{name:28} {size/1024:8.0f} KB", flush=True)
 

@@ -1,6 +1,8 @@
 /* answer_json.c: answers as bytes: single ones, batches, the events of a stream, estimates and errors. */
 #include "answer_json.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "answer_writer.h"
@@ -206,6 +208,32 @@ enum loom_status loom_encode_generate_batch(struct loom_body *b, const struct lo
 }
 
 /* The vector, or the rows of pooling none, as a value. */
+/* {"indices", "values"} of what is not 0. */
+static void put_sparse(struct loom_writer *w, const struct loom_answer *a)
+{
+	struct loom_json_out *j = &w->j;
+	float *values = loom_arena_alloc(&w->arena, (size_t)a->width + 1, sizeof(*values));
+	size_t n = 0;
+
+	if (!values) {
+		w->rc = loom_err_nomem(w->err, "answer", (unsigned long long)a->width * sizeof(*values));
+		return;
+	}
+	loom_json_open(j, '{');
+	loom_json_key(j, "indices");
+	loom_json_open(j, '[');
+	for (int64_t i = 0; i < a->width; i++) {
+		if (a->embedding[i] != 0) {
+			loom_json_put_int(j, i);
+			values[n++] = a->embedding[i];
+		}
+	}
+	loom_json_close(j, ']');
+	loom_json_key(j, "values");
+	(void)loom_json_put_floats(j, values, n);
+	loom_json_close(j, '}');
+}
+
 static void put_vector(struct loom_writer *w, const struct loom_answer *a)
 {
 	struct loom_json_out *j = &w->j;
@@ -213,6 +241,10 @@ static void put_vector(struct loom_writer *w, const struct loom_answer *a)
 
 	if (w->o->format == LOOM_FORMAT_BASE64) {
 		loom_writer_base64(w, a->embedding, (size_t)(a->n_row * a->width), w->o->dtype);
+		return;
+	}
+	if (a->sparse) {
+		put_sparse(w, a);
 		return;
 	}
 	if (rows) {
@@ -268,7 +300,7 @@ static void put_embed_metadata(struct loom_json_out *j, const struct loom_encode
 {
 	loom_json_key(j, "metadata");
 	loom_json_open(j, '{');
-	put_named(j, "pooling", loom_pooling_name(a->pooling));
+	put_named(j, "pooling", a->sparse ? "splade" : loom_pooling_name(a->pooling));
 	loom_json_key(j, "inference_time_ms");
 	loom_json_put_num(j, ms);
 	loom_json_key(j, "input_tokens");
@@ -341,6 +373,69 @@ static void put_embed_extras(struct loom_writer *w, const struct loom_answer *a,
 		}
 		loom_json_close(j, ']');
 	}
+}
+
+struct ranked {
+	size_t index;
+	float score;
+};
+
+/* Best first; equal ones in the order of the texts. */
+static int by_score(const void *x, const void *y)
+{
+	const struct ranked *a = x, *b = y;
+
+	if (a->score != b->score) {
+		return a->score > b->score ? -1 : 1;
+	}
+	return (a->index > b->index) - (a->index < b->index);
+}
+
+enum loom_status loom_encode_rerank(struct loom_body *b, const struct loom_answer *a, size_t n, bool raw, double total_ms,
+	const struct loom_encode_opts *o, struct loom_err *err)
+{
+	struct loom_writer w;
+	struct loom_json_out *j = &w.j;
+	struct ranked *order;
+	int64_t n_prompt = 0;
+	bool truncated = false;
+
+	loom_writer_begin(&w, o, err);
+	order = loom_arena_alloc(&w.arena, n, sizeof(*order));
+	for (size_t i = 0; order && i < n; i++) {
+		double score = a[i].embedding[0];
+		order[i] = (struct ranked){i, (float)(a[i].sigmoid && !raw ? 1 / (1 + exp(-score)) : score)};
+		n_prompt += (int64_t)a[i].n_prompt;
+		truncated = truncated || a[i].truncated;
+	}
+	if (!order) {
+		w.rc = loom_err_nomem(err, "answer", n * sizeof(*order));
+		n = 0;
+	}
+	loom_json_open(j, '{');
+	loom_json_key(j, "results");
+	loom_json_open(j, '[');
+	if (n > 1) {
+		qsort(order, n, sizeof(*order), by_score);
+	}
+	for (size_t i = 0; i < n; i++) {
+		loom_json_open(j, '{');
+		loom_json_key(j, "index");
+		loom_json_put_int(j, (int64_t)order[i].index);
+		loom_json_key(j, "score");
+		loom_json_put_num(j, (double)order[i].score);
+		loom_json_close(j, '}');
+	}
+	loom_json_close(j, ']');
+	loom_json_key(j, "total_time_ms");
+	loom_json_put_num(j, total_ms);
+	loom_json_key(j, "texts_processed");
+	loom_json_put_int(j, (int64_t)n);
+	if (n > 0) {
+		put_embed_metadata(j, o, &a[0], total_ms, n_prompt, truncated);
+	}
+	loom_json_close(j, '}');
+	return loom_writer_finish(&w, b);
 }
 
 enum loom_status loom_encode_embed_batch(struct loom_body *b, const struct loom_answer *a, const struct loom_request *q, size_t n,

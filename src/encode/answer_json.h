@@ -30,6 +30,10 @@ enum loom_status loom_encode_generate_batch(struct loom_body *b, const struct lo
 enum loom_status loom_encode_embed_batch(struct loom_body *b, const struct loom_answer *a, const struct loom_request *q, size_t n,
 	double total_ms, const struct loom_encode_opts *o, struct loom_err *err) LOOM_MUST_CHECK;
 
+/* {"results": [{"index", "score"}], best first} of the n texts of a rerank; raw: the model's own numbers even where it wants them squashed. */
+enum loom_status loom_encode_rerank(struct loom_body *b, const struct loom_answer *a, size_t n, bool raw, double total_ms,
+	const struct loom_encode_opts *o, struct loom_err *err) LOOM_MUST_CHECK;
+
 /* A token of a stream. */
 struct loom_stream_token {
 	int32_t id;                   /* -1: none was generated */

@@ -176,7 +176,7 @@ enum loom_status loom_job_estimate(struct loom_job *j, struct loom_err *err)
 			st = label(j, i, &s, t, err);
 		if (st)
 			return st;
-		if (j->groups[i] == LOOM_GROUP_EMBED && j->pooling != LOOM_POOL_NONE)
+		if (j->groups[i] == LOOM_GROUP_EMBED && j->pools[0] != LOOM_POOL_NONE)
 			s.n_float = (uint64_t)s.width;
 		if (__builtin_mul_overflow(bytes, s.n_float, &bytes) || __builtin_add_overflow(sum, bytes, &sum))
 			sum = UINT64_MAX;

@@ -125,7 +125,12 @@ struct loom_job {
 	bool has_seq;                 /* false for a dry run */
 	struct loom_answer_tensor *states; /* [n_state] what a token's event shows, when stream_hidden_states */
 	size_t n_state;
-	enum loom_pooling pooling;
+	enum loom_pooling pools[LOOM_N_POOL]; /* [n_pool] of an embedding, put one behind the other */
+	int n_pool;
+	int32_t n_skip;               /* tokens of the prompt that are not pooled */
+	bool sparse;                  /* the embedding is made of the words' logits */
+	const struct loom_layer_of *layers; /* [n_layer] behind the pooling */
+	int n_layer;
 };
 /* Everything that can be refused is refused here. The job is zeroed before; loom_job_release follows also after a failure. */
 enum loom_status loom_job_prepare(struct loom_job *j, struct loom_resident *r, const struct loom_request *req, struct loom_answer *a,
@@ -143,6 +148,8 @@ enum loom_status loom_job_answer(struct loom_job *j, struct loom_err *err) LOOM_
 enum loom_status loom_job_label(const struct loom_job *j, size_t i, struct loom_answer_tensor *t, struct loom_err *err) LOOM_MUST_CHECK;
 /* Shapes and bytes alone. */
 enum loom_status loom_job_estimate(struct loom_job *j, struct loom_err *err) LOOM_MUST_CHECK;
+/* Numbers of the vector that rows of width give; -n when the model's next layer takes n and the pooling gives others. */
+int64_t loom_job_width(const struct loom_job *j, int32_t width);
 enum loom_status loom_job_embedding(struct loom_job *j, struct loom_capture *c, struct loom_err *err) LOOM_MUST_CHECK;
 
 /* ---- stream.c ---- */

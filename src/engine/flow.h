@@ -38,6 +38,8 @@ struct loom_request {
 	enum loom_request_kind kind;
 	const char *text;          /* [n_text] prompt or text; NULL when ids are given */
 	size_t n_text;
+	const char *pair;          /* [n_pair] a second text, for classifiers of pairs; NULL: none */
+	size_t n_pair;
 	const int32_t *ids;        /* [n_ids] */
 	size_t n_ids;
 	bool add_special_tokens;
@@ -62,6 +64,7 @@ struct loom_request {
 	bool dry_run;              /* estimate only */
 	uint64_t max_response_bytes; /* 0: no limit */
 	/* embed */
+	bool scores;               /* what the model's classifier says instead of a vector */
 	int pooling;               /* enum loom_pooling, -1: the model's own */
 	int normalize;             /* -1: the model's own */
 	bool truncate;
@@ -128,6 +131,8 @@ struct loom_answer {
 	int64_t n_row, width;
 	enum loom_pooling pooling;
 	bool normalized, truncated;
+	bool sparse;               /* most numbers of the vector are 0, which lists leave out */
+	bool sigmoid;              /* scores are to be squashed: the model's classifier says so */
 	/* dry run */
 	uint64_t estimate_bytes;
 	double inference_ms;

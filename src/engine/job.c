@@ -71,17 +71,40 @@ static enum loom_status add_embedding(struct loom_job *j, struct loom_err *err)
 	const struct loom_request *q = j->req;
 	const struct loom_st_config *st = &j->r->opened.st;
 	bool causal = j->r->opened.model->plan.causal;
-	if (q->pooling >= 0 && q->pooling < LOOM_N_POOL)
-		j->pooling = (enum loom_pooling)q->pooling;
-	else
-		j->pooling = st->present ? st->pooling : causal ? LOOM_POOL_LAST : LOOM_POOL_MEAN;
-	struct loom_capture_spec *s = add(j, LOOM_GROUP_EMBED, LOOM_SITE_HIDDEN);
-	s->select = j->pooling == LOOM_POOL_LAST ? LOOM_SELECT_LAST : LOOM_SELECT_PROMPT;
-	if (j->pooling == LOOM_POOL_CLS) {
-		s->select = LOOM_SELECT_SLICE;
-		s->slice = (struct loom_slice){.has_stop = true, .stop = 1, .step = 1};
+	const struct loom_class_head *head = &j->r->opened.head;
+	j->n_pool = 1;
+	j->layers = q->scores ? head->layers : st->layers;
+	j->n_layer = q->scores ? head->n_layer : st->present ? st->n_layer : 0;
+	if (q->scores && head->n_layer == 0)
+		return loom_err_param(err, LOOM_E_INVALID, "model", "this model (%s) has no classifier's head: it gives texts no scores",
+			j->r->opened.model->cfg.architecture);
+	if (q->scores && head->n_label != 1)
+		return loom_err_param(err, LOOM_E_INVALID, "model", "this model's classifier has %d labels: a score takes one", (int)head->n_label);
+	if (q->scores) {
+		j->pools[0] = head->pooling;
+	} else if (q->pooling >= 0 && q->pooling < LOOM_N_POOL) {
+		j->pools[0] = (enum loom_pooling)q->pooling;
+	} else if (st->present) {
+		j->n_pool = st->n_pool;
+		memcpy(j->pools, st->pools, sizeof j->pools);
+	} else {
+		j->pools[0] = causal ? LOOM_POOL_LAST : LOOM_POOL_MEAN;
 	}
-	return one_layer(j, s, q->layer, err);
+	j->sparse = st->present && st->sparse && q->pooling < 0 && !q->scores;
+	struct loom_capture_spec *s = add(j, LOOM_GROUP_EMBED, j->sparse ? LOOM_SITE_LOGITS : LOOM_SITE_HIDDEN);
+	j->n_skip = j->n_skip < j->n_prompt ? j->n_skip : j->n_prompt - 1;
+	s->select = LOOM_SELECT_PROMPT;
+	if (j->sparse) {
+		j->n_pool = 1;
+		j->pools[0] = LOOM_POOL_MAX;
+	} else if (j->n_pool == 1 && j->pools[0] == LOOM_POOL_LAST) {
+		s->select = LOOM_SELECT_LAST;
+	} else if (j->n_pool == 1 && (j->pools[0] == LOOM_POOL_CLS || j->n_skip > 0)) {
+		s->select = LOOM_SELECT_SLICE;
+		s->slice = (struct loom_slice){.has_start = true, .start = j->n_skip, .has_stop = j->pools[0] == LOOM_POOL_CLS,
+			.stop = j->n_skip + 1, .step = 1};
+	}
+	return one_layer(j, s, j->sparse ? -1 : q->layer, err);
 }
 
 static enum loom_status check_names(const struct loom_request *q, struct loom_err *err)
@@ -133,9 +156,13 @@ static enum loom_status resolve_captures(struct loom_job *j, struct loom_err *er
 			&j->answer->arena, err);
 		if (st)
 			return st;
-		if (j->groups[i] == LOOM_GROUP_EMBED && (j->req->dimensions < 0 || j->req->dimensions > c->width))
-			return loom_err_param(err, LOOM_E_INVALID, "dimensions", "%lld: this model's vectors have %d numbers",
-				(long long)j->req->dimensions, (int)c->width);
+		int64_t width = j->groups[i] == LOOM_GROUP_EMBED ? loom_job_width(j, c->width) : 0;
+		if (width < 0)
+			return loom_err_param(err, LOOM_E_INVALID, "pooling", "\"%s\" gives %d numbers, but the model's next layer takes %d",
+				loom_pooling_name(j->pools[0]), (int)c->width, (int)-width);
+		if (j->groups[i] == LOOM_GROUP_EMBED && (j->req->dimensions < 0 || j->req->dimensions > width))
+			return loom_err_param(err, LOOM_E_INVALID, "dimensions", "%lld: this model's vectors have %lld numbers",
+				(long long)j->req->dimensions, (long long)width);
 	}
 	return LOOM_OK;
 }
@@ -193,6 +220,15 @@ static void draw_seed(struct loom_sampling *s)
 		s->seed = loom_clock_ns();
 }
 
+/* Where the second text of a pair begins, for models that tell them apart. */
+static int32_t first_of_type_1(const struct loom_job *j)
+{
+	size_t i = 0;
+	while (j->req->pair && i < j->enc.n && j->enc.type[i] == 0)
+		i++;
+	return j->req->pair && j->r->opened.model->cfg.n_type > 1 && j->r->opened.types ? (int32_t)i : j->n_limit;
+}
+
 static enum loom_status make_seq(struct loom_job *j, struct loom_err *err)
 {
 	const struct loom_request *q = j->req;
@@ -203,6 +239,7 @@ static enum loom_status make_seq(struct loom_job *j, struct loom_err *err)
 	if (st)
 		return st;
 	s->client = q->client;
+	s->n_first = first_of_type_1(j);
 	s->sampling = q->sampling;
 	draw_seed(&s->sampling);
 	s->eos = cfg->eos_ids;

@@ -33,13 +33,25 @@ static enum loom_status unknown_prompt(const struct loom_st_config *st, const ch
 	return loom_err_param(err, LOOM_E_INVALID, "prompt_name", "no prompt is named \"%.64s\"; this model has: %s", name, list);
 }
 
+/* Tokens of the prompt alone, a special one at its end left out: they are not pooled. */
+static enum loom_status count_prompt(struct loom_job *j, const char *text, size_t n, struct loom_err *err)
+{
+	struct loom_encoding e;
+	loom_encoding_init(&e);
+	enum loom_status st = loom_tokenizer_encode(j->r->opened.tokenizer, text, n, j->req->add_special_tokens, &e, err);
+	if (!st)
+		j->n_skip = (int32_t)e.n - (e.n > 0 && loom_tokenizer_is_special(j->r->opened.tokenizer, e.ids[e.n - 1]));
+	loom_encoding_release(&e);
+	return st;
+}
+
 /* *text, *n: the text with the prompt that was asked for, or that the model always wants, before it. */
 static enum loom_status with_prompt(struct loom_job *j, const char **text, size_t *n, struct loom_err *err)
 {
 	const struct loom_st_config *st = &j->r->opened.st;
 	const char *name = j->req->prompt_name ? j->req->prompt_name : st->default_prompt;
 	const char *before = name ? prompt_text(st, name) : NULL;
-	if (j->req->kind != LOOM_REQUEST_EMBED)
+	if (j->req->kind != LOOM_REQUEST_EMBED || j->req->scores)
 		return LOOM_OK;
 	if (j->req->prompt_name && !before)
 		return unknown_prompt(st, name, err);
@@ -53,7 +65,7 @@ static enum loom_status with_prompt(struct loom_job *j, const char **text, size_
 	memcpy(both + n_before, *text, *n);
 	*text = both;
 	*n += n_before;
-	return LOOM_OK;
+	return st->include_prompt ? LOOM_OK : count_prompt(j, before, n_before, err);
 }
 
 /* Most tokens that are read. */
@@ -74,6 +86,11 @@ static enum loom_status encode(struct loom_job *j, struct loom_err *err)
 	enum loom_status st = with_prompt(j, &text, &n, err);
 	if (st)
 		return st;
+	if (q->pair) {
+		const struct loom_input in = {.text = text, .n = n, .pair = q->pair, .n_pair = q->n_pair, .add_special = q->add_special_tokens,
+			.max = q->truncate ? (size_t)longest(j) : 0};
+		return loom_tokenizer_encode_input(t, &in, &j->enc, &j->answer->truncated, err);
+	}
 	if (q->kind == LOOM_REQUEST_EMBED && q->truncate)
 		return loom_tokenizer_encode_max(t, text, n, q->add_special_tokens, (size_t)longest(j), &j->enc, &j->answer->truncated, err);
 	return loom_tokenizer_encode(t, text, n, q->add_special_tokens, &j->enc, err);
@@ -81,11 +98,14 @@ static enum loom_status encode(struct loom_job *j, struct loom_err *err)
 
 static enum loom_status check_ids(const struct loom_job *j, size_t n, struct loom_err *err)
 {
-	int32_t rows = j->r->opened.model->plan.n_vocab;
+	int32_t rows = j->r->opened.model->plan.n_vocab, mask = j->r->opened.model->cfg.mask_id;
 	for (size_t i = 0; i < n; i++) {
 		if (j->ids[i] < 0 || j->ids[i] >= rows)
 			return loom_err_param(err, LOOM_E_INVALID, param_of(j->req), "token %zu is %d: this model has embeddings for 0..%d", i,
 				(int)j->ids[i], (int)(rows - 1));
+		if (mask > 0 && j->ids[i] == mask)
+			return loom_err_param(err, LOOM_E_INVALID, param_of(j->req), "token %zu is the mask token %d: this model rescales the other "
+				"tokens by the share of masks (token_dropout), which is not supported", i, (int)mask);
 	}
 	return LOOM_OK;
 }

@@ -19,6 +19,7 @@ void loom_opened_init(struct loom_opened *o)
 {
 	memset(o, 0, sizeof(*o));
 	loom_st_config_init(&o->st);
+	loom_class_head_init(&o->head);
 }
 
 void loom_opened_release(struct loom_opened *o)
@@ -29,6 +30,7 @@ void loom_opened_release(struct loom_opened *o)
 	}
 	loom_tokenizer_free(o->tokenizer);
 	loom_st_config_release(&o->st);
+	loom_class_head_release(&o->head);
 	loom_opened_init(o);
 }
 
@@ -124,8 +126,23 @@ static enum loom_status read_config(struct loom_config *cfg, const char *dir, bo
 	return rc ? rc : read_quantize_config(cfg, dir, err);
 }
 
+/* Does transformers give the model token types? As model_input_names says, else as the tokenizer's class does: the general one does not. */
+static bool gives_types(const json_t *root)
+{
+	const json_t *names = json_object_get(root, "model_input_names"), *name;
+	const char *class = json_string_value(json_object_get(root, "tokenizer_class"));
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		if (loom_str_eq(json_string_value(name), "token_type_ids")) {
+			return true;
+		}
+	}
+	return !names && class && !loom_str_eq(class, "PreTrainedTokenizerFast") && !loom_str_eq(class, "TokenizersBackend");
+}
+
 /* tokenizer_config.json's model_max_length, when it is a real length; else 0. */
-static enum loom_status tokenizer_limit(const char *dir, int64_t *out, struct loom_err *err)
+static enum loom_status tokenizer_limit(const char *dir, int64_t *out, bool *types, struct loom_err *err)
 {
 	json_t *root = NULL;
 	const json_t *v;
@@ -137,6 +154,7 @@ static enum loom_status tokenizer_limit(const char *dir, int64_t *out, struct lo
 		*err = why;
 		return rc;
 	}
+	*types = gives_types(root);
 	v = json_object_get(root, "model_max_length");
 	if (json_is_number(v) && json_number_value(v) >= 1 && json_number_value(v) < LOOM_MAX_CONTEXT) {
 		*out = (int64_t)json_number_value(v);
@@ -196,29 +214,46 @@ static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype k
 	return rc;
 }
 
+static enum loom_status read_class_head(struct loom_opened *o, const char *dir, struct loom_err *err)
+{
+	json_t *root = NULL;
+	enum loom_status rc = load_json(dir, "config.json", &root, err);
+
+	rc = rc ? rc : loom_class_head_read(&o->head, o->model, root, err);
+	json_decref(root);
+	return rc;
+}
+
 static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype keep, const char *asked, struct loom_opened *o,
 	struct loom_err *err)
 {
 	struct loom_config cfg;
 	struct loom_store store;
+	char dir[PATH_MAX];
 	int64_t limit = 0;
-	enum loom_status rc;
+	enum loom_status rc = LOOM_OK;
 
 	loom_config_init(&cfg);
 	loom_store_init(&store);
-	rc = read_config(&cfg, s->path, o->loader == LOOM_LOADER_CUSTOM, err);
+	if (o->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS ||
+		(o->loader == LOOM_LOADER_CUSTOM && loom_loader_marked(LOOM_LOADER_SENTENCE_TRANSFORMERS, s))) {
+		rc = loom_st_config_load(&o->st, s->path, err);
+	}
+	if (rc == LOOM_OK && !loom_path_join(dir, sizeof(dir), s->path, o->st.body)) {
+		rc = loom_err_set(err, LOOM_E_MODEL, "%s: the path is too long", o->st.body);
+	}
+	rc = rc ? rc : read_config(&cfg, dir, o->loader == LOOM_LOADER_CUSTOM, err);
 	rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, false, err);
-	rc = rc ? rc : open_weights(&store, &cfg, s->path, err);
+	rc = rc ? rc : open_weights(&store, &cfg, dir, err);
 	rc = rc ? rc : new_model(&o->model, err);
 	rc = rc ? rc : loom_model_build(o->model, &cfg, &store, false, keep, err);
 	loom_config_release(&cfg);
 	loom_store_release(&store);
-	rc = rc ? rc : loom_tokenizer_open(s->path, &o->tokenizer, err);
-	rc = rc ? rc : tokenizer_limit(s->path, &limit, err);
-	if (rc == LOOM_OK && (o->loader == LOOM_LOADER_SENTENCE_TRANSFORMERS ||
-		(o->loader == LOOM_LOADER_CUSTOM && loom_loader_marked(LOOM_LOADER_SENTENCE_TRANSFORMERS, s)))) {
-		rc = loom_st_config_load(&o->st, s->path, err);
+	if (rc == LOOM_OK && o->model->cfg.classifies) {
+		rc = read_class_head(o, dir, err);
 	}
+	rc = rc ? rc : loom_tokenizer_open(dir, &o->tokenizer, err);
+	rc = rc ? rc : tokenizer_limit(dir, &limit, &o->types, err);
 	if (rc) {
 		return rc;
 	}

@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "model.h"
+#include "class_head.h"
 #include "st_config.h"
 #include "tokenizer.h"
 
@@ -57,7 +58,9 @@ struct loom_opened {
 	struct loom_model *model;
 	struct loom_tokenizer *tokenizer; /* may be NULL for plan-only */
 	struct loom_st_config st;
+	struct loom_class_head head; /* n_layer 0: the model classifies nothing */
 	enum loom_loader loader;
+	bool types;          /* the tokenizer tells the model which text of a pair a token is of */
 	char note[160];      /* "" or why another loader than the one that recognises the model opened it */
 	int64_t max_seq;     /* embedding truncation limit: st max_seq_length, else tokenizer_config's model_max_length when sane, else n_ctx */
 };

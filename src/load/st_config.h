@@ -1,5 +1,5 @@
-/* st_config.h: a sentence-transformers folder's own word on how to embed: modules.json (Transformer, Pooling, Normalize
- * here), 1_Pooling/config.json, sentence_bert_config.json, config_sentence_transformers.json. */
+/* st_config.h: a sentence-transformers folder's own word on how to embed: modules.json (Transformer, Pooling, then Dense, LayerNorm and
+ * Normalize in any order), the modules' folders, sentence_bert_config.json, config_sentence_transformers.json. */
 #ifndef LOOM_ST_CONFIG_H
 #define LOOM_ST_CONFIG_H
 
@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "err.h"
+#include "st_modules.h"
 
 enum loom_pooling {
 	LOOM_POOL_CLS, LOOM_POOL_MEAN, LOOM_POOL_MAX, LOOM_POOL_LAST, LOOM_POOL_WEIGHTED_MEAN, LOOM_POOL_MEAN_SQRT_LEN, LOOM_POOL_NONE,
@@ -23,8 +24,15 @@ struct loom_st_prompt {
 struct loom_st_config {
 	struct loom_arena arena;
 	bool present;             /* modules.json is there and understood */
-	enum loom_pooling pooling;
-	bool normalize;
+	enum loom_pooling pooling; /* the first of the modes */
+	enum loom_pooling pools[LOOM_N_POOL]; /* [n_pool] put one behind the other */
+	int n_pool;
+	bool sparse;              /* SPLADE: log(1 + relu) of the words' logits, pooled over the tokens */
+	bool sparse_sum, sparse_twice; /* ... by their sum instead of the largest; log(1 + x) of that once more */
+	bool include_prompt;      /* false: the prompt's tokens are not pooled */
+	struct loom_layer_of *layers; /* [n_layer] behind the pooling */
+	int n_layer;
+	char body[256];           /* the Transformer's folder inside the model's; "": the same */
 	int64_t max_seq_length;   /* 0: none given */
 	int do_lower_case;        /* -1 unsaid */
 	struct loom_st_prompt *prompts; /* [n_prompt] */
@@ -33,7 +41,7 @@ struct loom_st_config {
 };
 void loom_st_config_init(struct loom_st_config *c);
 void loom_st_config_release(struct loom_st_config *c);
-/* dir without modules.json: present stays false, LOOM_OK. A module Loom does not run (Dense, …): LOOM_E_MODEL with its type. */
+/* dir without modules.json: present stays false, LOOM_OK. A module Loom does not run: LOOM_E_MODEL with its type. */
 enum loom_status loom_st_config_load(struct loom_st_config *c, const char *dir, struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

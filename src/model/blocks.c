@@ -112,6 +112,11 @@ const struct loom_block loom_block_gated = {"gated", gated};
 const struct loom_block loom_block_gated_moe = {"gated_moe", gated_moe};
 const struct loom_block loom_block_pre_norm_moe_clip_last = {"pre_norm_moe_clip_last", pre_norm_moe_clip_last};
 const struct loom_block loom_block_pre_norm_moe = {"pre_norm_moe", pre_norm_moe};
+/* ModernBERT's first layer: pre-norm, but attention reads the stream, which has just been normed. */
+static const struct loom_step pre_norm_bare[] = {
+	TAP(RESID_PRE), ATTEND_FROM(RESID), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM),
+	FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+
 const struct loom_block loom_block_pre_norm = {"pre_norm", pre_norm};
 const struct loom_block loom_block_pre_norm_rotate_first = {"pre_norm_rotate_first", pre_norm_rotate_first};
 const struct loom_block loom_block_pre_norm_on_norm = {"pre_norm_on_norm", pre_norm_on_norm};
@@ -120,6 +125,7 @@ const struct loom_block loom_block_parallel = {"parallel", parallel};
 const struct loom_block loom_block_parallel_two_norms = {"parallel_two_norms", parallel_two_norms};
 const struct loom_block loom_block_sandwich = {"sandwich", sandwich};
 const struct loom_block loom_block_post_sublayer = {"post_sublayer", post_sublayer};
+const struct loom_block loom_block_pre_norm_bare = {"pre_norm_bare", pre_norm_bare};
 
 static const char *const slot_words[LOOM_N_SLOT] = {
 #define X(id, word) word,

@@ -74,6 +74,7 @@ const char *loom_step_operands(enum loom_step_kind k);
 extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_first, loom_block_pre_norm_on_norm,
 	loom_block_latent, loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta,
 	loom_block_delta_moe, loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last,
-	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer;
+	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer,
+	loom_block_pre_norm_bare;
 
 #endif

@@ -158,7 +158,7 @@ static void scales(struct loom_config *cfg)
 	if (!cfg->use_window) {
 		cfg->window = 0;
 	}
-	if (cfg->d_embed == cfg->n_embd) {
+	if (cfg->d_embed == cfg->n_embd && !cfg->embed_projected) {
 		cfg->d_embed = 0;
 	}
 }
@@ -182,6 +182,13 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 		(cfg->n_ctx > LOOM_MAX_CONTEXT || cfg->n_ctx * (int64_t)cfg->n_embd > LOOM_MAX_POSITION_NUMBERS)) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: a table of %lld positions of width %d is more than this program holds", where,
 			(long long)cfg->n_ctx, cfg->n_embd);
+	}
+	if (cfg->pos_whole && cfg->n_ctx <= cfg->pos_offset) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %lld rows of positions, the first %d of which no text uses", where,
+			(long long)cfg->n_ctx, cfg->pos_offset);
+	}
+	if (cfg->pos_whole) {
+		cfg->n_ctx -= cfg->pos_offset;
 	}
 	adjust_ffn(cfg);
 	scales(cfg);

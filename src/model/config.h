@@ -37,6 +37,7 @@ enum loom_layer_bit {
 	LOOM_LAYER_MOE = 128,       /* experts instead of one feed-forward */
 	LOOM_LAYER_DENSE = 512,     /* one feed-forward although the layer would have experts */
 	LOOM_LAYER_MIXER = 256,     /* another mixer instead of attention (convolution, state space, delta net) */
+	LOOM_LAYER_BARE = 1 << 16,  /* attention reads the stream as it is (ModernBERT's first layer) */
 };
 struct loom_layer {
 	uint32_t bits;
@@ -56,16 +57,24 @@ struct loom_config {
 	int32_t n_type;               /* token types; 0 none */
 	int32_t d_embed;              /* width of the embedding table where a projection stands between it and the stream; else 0 */
 	int32_t pos_offset;           /* added to positions when they are looked up */
+	bool pos_whole;               /* the config's n_ctx counts the rows of the table, offset included (RoBERTa) */
+	bool embed_narrow;            /* types, positions and norm at width d_embed, then the projection, with a bias (ELECTRA, ALBERT) */
+	bool embed_projected;         /* a projection even where d_embed is n_embd */
+	int32_t n_task;               /* task types, all tokens being of the first (ERNIE); 0 none */
+	int32_t n_group;              /* layers share the weights of so many groups (ALBERT); 0: each has its own */
+	int32_t mask_id;              /* a token whose presence rescales the others (ESM): refused in texts; 0 none */
 	double norm_eps, norm_add;    /* norm_add: added to norm weights (Gemma: 1) */
 	enum loom_norm_kind norm;
 	bool norm_bias, norm_weight;  /* of layer norms */
 	enum loom_qk_norm qk_norm;
 	bool qk_norm_bias;
-	enum loom_act_kind act;
+	enum loom_act_kind act, head_act, class_act; /* of the feed-forward; of the dense layer in a masked-word head, and in a classifier's */
+	bool class_mean;              /* a classifier reads the mean of the rows, not the first (encoders) or last (decoders) */
 	enum loom_pos_kind pos;
 	enum loom_qkv_layout qkv;
 	int32_t qkv_blocks;
 	bool fused_gate;              /* gate and up in one tensor */
+	bool up_first;                /* ... up before gate */
 	bool transposed;              /* matrices stored [in, out] */
 	bool causal, gated_ffn, tied, attn_bias, attn_out_bias, mlp_bias, mlp_down_bias, head_bias;
 	bool embed_norm;              /* a norm after the embeddings */
@@ -121,6 +130,8 @@ struct loom_config {
 	/* derived */
 	bool has_head;                /* a language-model head is wanted and can be bound */
 	bool tower;                   /* the text part of a larger model */
+	bool classifies;              /* a head that gives texts their scores; read by load/class_head.h, not in the plan */
+	bool masked_head;             /* … that guesses masked words: a dense layer and a norm stand before it */
 	struct loom_layer *layers;    /* [n_layer] */
 	struct loom_rope ropes[LOOM_MAX_ROPE];
 	int32_t n_rope;

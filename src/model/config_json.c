@@ -195,7 +195,9 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 		return loom_err_nomem(err, "config", 128);
 	}
 	cfg->tower = flat != root;
-	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && speaks(cfg->architecture);
+	cfg->classifies = loom_str_ends(cfg->architecture, "ForSequenceClassification");
+	cfg->masked_head = f->roles[LOOM_ROLE_HEAD_DENSE].hf && loom_str_ends(cfg->architecture, "ForMaskedLM");
+	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (speaks(cfg->architecture) && !f->roles[LOOM_ROLE_HEAD_DENSE].hf));
 	rc = loom_config_rules(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_rows(cfg, f->keys, flat, where, err);
 	rc = rc ? rc : loom_config_finish(cfg, where, err);

@@ -66,6 +66,8 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
 		return l < n;
 	case LOOM_TEST_EVERY:
 		return n > 0 && (l + 1) % n == 0;
+	case LOOM_TEST_MULTIPLE:
+		return n > 0 && l % n == 0;
 	case LOOM_TEST_END:
 		break;
 	}

@@ -1,6 +1,7 @@
 /* family.c: finding a family by what a model calls itself, and lists of words in its table. */
 #include "family.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "str.h"
@@ -69,7 +70,7 @@ const struct loom_family *loom_family_of_type(const char *model_type)
 	return NULL;
 }
 
-const struct loom_family *loom_family_of_architecture(const char *architecture)
+static const struct loom_family *of_architecture(const char *architecture)
 {
 	for (size_t i = 0; loom_families[i]; i++) {
 		if (loom_words_have(loom_families[i]->architectures, architecture)) {
@@ -77,6 +78,24 @@ const struct loom_family *loom_family_of_architecture(const char *architecture)
 		}
 	}
 	return NULL;
+}
+
+const struct loom_family *loom_family_of_architecture(const char *architecture)
+{
+	static const char tail[] = "ForSequenceClassification", *const bodies[] = {"Model", "ForCausalLM"};
+	const struct loom_family *f = of_architecture(architecture);
+	size_t n = strlen(architecture);
+	char body[128];
+
+	if (f || n < sizeof(tail) || n - sizeof(tail) + 1 > 100 || !loom_str_ends(architecture, tail)) {
+		return f;
+	}
+	/* Every body may have a classifier on top. */
+	for (size_t i = 0; i < 2 && !f; i++) {
+		(void)snprintf(body, sizeof(body), "%.*s%s", (int)(n - sizeof(tail) + 1), architecture, bodies[i]);
+		f = of_architecture(body);
+	}
+	return f;
 }
 
 const struct loom_family *loom_family_of_gguf(const char *architecture)

@@ -37,6 +37,7 @@ enum loom_layer_test {
 	LOOM_TEST_FROM,    /* l >= the number */
 	LOOM_TEST_BELOW,   /* l < the number */
 	LOOM_TEST_EVERY,   /* (l + 1) % the number == 0 */
+	LOOM_TEST_MULTIPLE, /* l % the number == 0 */
 };
 struct loom_layer_rule {
 	uint32_t bits;

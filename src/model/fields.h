@@ -15,12 +15,16 @@ struct loom_config;
 #define LOOM_FIELD_LIST(X) \
 	X(N_LAYER, n_layer, INT, 1, LOOM_MAX_LAYER) X(N_EMBD, n_embd, INT, 1, LOOM_MAX_EMBD) X(N_HEAD, n_head, INT, 1, LOOM_MAX_HEAD) \
 	X(N_HEAD_KV, n_head_kv, INT, 1, LOOM_MAX_HEAD) X(D_HEAD, d_head, INT, 1, LOOM_MAX_EMBD) X(N_FFN, n_ffn, INT, 1, LOOM_MAX_EMBD * 8) \
-	X(N_VOCAB, n_vocab, INT, 1, LOOM_MAX_VOCAB) X(N_CTX, n_ctx, LONG, 1, INT32_MAX) X(N_TYPE, n_type, INT, 1, LOOM_MAX_VOCAB) \
+	X(N_VOCAB, n_vocab, INT, 1, LOOM_MAX_VOCAB) X(N_CTX, n_ctx, LONG, 1, INT32_MAX) X(N_TYPE, n_type, INT, 0, LOOM_MAX_VOCAB) \
 	X(D_EMBED, d_embed, INT, 1, LOOM_MAX_EMBD) X(POS_OFFSET, pos_offset, INT, 0, LOOM_MAX_VOCAB) \
+	X(POS_WHOLE, pos_whole, BOOL, 0, 0) X(EMBED_NARROW, embed_narrow, BOOL, 0, 0) X(EMBED_PROJECTED, embed_projected, BOOL, 0, 0) \
+	X(N_TASK, n_task, INT, 1, LOOM_MAX_VOCAB) X(N_GROUP, n_group, INT, 1, LOOM_MAX_LAYER) X(UP_FIRST, up_first, BOOL, 0, 0) \
+	X(MASK_ID, mask_id, INT, 0, LOOM_MAX_VOCAB) \
 	X(NORM, norm, NORM, 0, 0) X(NORM_EPS, norm_eps, NUM, 0, 1) X(NORM_ADD, norm_add, NUM, 0, 1) X(NORM_BIAS, norm_bias, BOOL, 0, 0) \
 	X(NORM_WEIGHT, norm_weight, BOOL, 0, 0) X(QK_NORM, qk_norm, QK_NORM, 0, 0) X(QK_NORM_BIAS, qk_norm_bias, BOOL, 0, 0) \
 	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) X(HIDDEN_AFTER, hidden_after, BOOL, 0, 0) \
-	X(ACT, act, ACT, 0, 0) X(GATED_FFN, gated_ffn, BOOL, 0, 0) \
+	X(ACT, act, ACT, 0, 0) X(HEAD_ACT, head_act, ACT, 0, 0) \
+	X(CLASS_ACT, class_act, ACT, 0, 0) X(CLASS_MEAN, class_mean, BOOL, 0, 0) X(GATED_FFN, gated_ffn, BOOL, 0, 0) \
 	X(POS, pos, POS, 0, 0) X(CAUSAL, causal, BOOL, 0, 0) X(TIED, tied, BOOL, 0, 0) X(TRANSPOSED, transposed, BOOL, 0, 0) \
 	X(QKV, qkv, QKV, 0, 0) X(QKV_BLOCKS, qkv_blocks, INT, 1, 64) X(FUSED_GATE, fused_gate, BOOL, 0, 0) \
 	X(ATTN_BIAS, attn_bias, BOOL, 0, 0) X(ATTN_OUT_BIAS, attn_out_bias, BOOL, 0, 0) X(MLP_BIAS, mlp_bias, BOOL, 0, 0) \

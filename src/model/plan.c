@@ -149,7 +149,7 @@ void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct
 static struct loom_op *add_embed(struct loom_builder *b, enum loom_role role, enum loom_index_kind index, int64_t rows, struct loom_view out)
 {
 	const struct loom_config *c = b->cfg;
-	bool first = role == LOOM_ROLE_EMBED_TOKEN, matrix = first && c->tied && c->has_head;
+	bool first = role == LOOM_ROLE_EMBED_TOKEN, matrix = first && b->tied && c->has_head;
 	const struct loom_bind what = {loom_role_name(role), -1, matrix ? LOOM_WEIGHT_MATRIX : LOOM_WEIGHT_TABLE, ".weight", out.width, 0};
 	const struct loom_bind_part part = {.role = role, .n_row = (int32_t)rows};
 	struct loom_op *op = loom_plan_add(b, LOOM_OP_EMBED);
@@ -180,15 +180,14 @@ static const float *sinusoids(struct loom_builder *b, int64_t rows)
 	return t;
 }
 
-static void positions(struct loom_builder *b)
+static void positions(struct loom_builder *b, struct loom_view out)
 {
 	const struct loom_config *c = b->cfg;
 	int64_t rows = c->n_ctx + c->pos_offset;
-	struct loom_view out = loom_plan_view(b, LOOM_SLOT_RESID);
 	struct loom_op *op;
 
 	if (c->pos == LOOM_POS_LEARNED) {
-		op = add_embed(b, LOOM_ROLE_EMBED_POSITION, LOOM_INDEX_POSITION, rows, out);
+		op = add_embed(b, LOOM_ROLE_EMBED_POSITION, c->pos_whole ? LOOM_INDEX_COUNTED : LOOM_INDEX_POSITION, rows, out);
 	} else if (c->pos == LOOM_POS_SINUSOID) {
 		const struct loom_bind what = {"embed_positions", -1, LOOM_WEIGHT_TABLE, ".weight", c->n_embd, 0};
 		op = loom_plan_add(b, LOOM_OP_EMBED);
@@ -205,26 +204,57 @@ static void positions(struct loom_builder *b)
 static void embeddings(struct loom_builder *b)
 {
 	const struct loom_config *c = b->cfg;
-	struct loom_view resid = loom_plan_view(b, LOOM_SLOT_RESID), narrow = resid;
+	struct loom_view resid = loom_plan_view(b, LOOM_SLOT_RESID), narrow = resid, sum;
+	const struct loom_bind_part in = {.role = LOOM_ROLE_EMBED_IN, .n_row = c->n_embd};
 
 	if (c->d_embed > 0) {
 		narrow = loom_plan_view(b, LOOM_SLOT_EMBED);
 	}
+	sum = c->embed_narrow ? narrow : resid;
 	(void)add_embed(b, LOOM_ROLE_EMBED_TOKEN, LOOM_INDEX_TOKEN, c->n_vocab, narrow);
-	if (c->d_embed > 0) {
-		loom_plan_add_linear(b, "embed_in", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_IN, .n_row = c->n_embd}, 1, false, narrow,
-			resid);
+	if (c->d_embed > 0 && !c->embed_narrow) {
+		loom_plan_add_linear(b, "embed_in", &in, 1, false, narrow, resid);
 	}
 	if (c->n_type > 0) {
-		(void)add_embed(b, LOOM_ROLE_EMBED_TYPE, LOOM_INDEX_ZERO, c->n_type, resid);
+		(void)add_embed(b, LOOM_ROLE_EMBED_TYPE, LOOM_INDEX_TYPE, c->n_type, sum);
 	}
-	positions(b);
+	positions(b, sum);
+	if (c->n_task > 0) {
+		(void)add_embed(b, LOOM_ROLE_EMBED_TASK, LOOM_INDEX_ZERO, c->n_task, sum);
+	}
 	if (c->embed_norm) {
-		loom_plan_add_norm(b, LOOM_ROLE_EMBED_NORM, resid, resid);
+		loom_plan_add_norm(b, LOOM_ROLE_EMBED_NORM, sum, sum);
+	}
+	if (c->d_embed > 0 && c->embed_narrow) {
+		loom_plan_add_linear(b, "embed_in", &in, 1, true, narrow, resid);
 	}
 	if (!c->hidden_after) {
 		loom_plan_add_tap(b, LOOM_SITE_HIDDEN, 0, resid);
 	}
+}
+
+static int32_t bind_head(struct loom_builder *b, int32_t width)
+{
+	const struct loom_bind what = {"lm_head", -1, LOOM_WEIGHT_MATRIX, ".weight", width, 0};
+
+	return loom_bind(&b->bind, &what, &(struct loom_bind_part){.role = LOOM_ROLE_HEAD, .n_row = b->cfg->n_vocab}, 1);
+}
+
+/* Before a head that guesses masked words: dense, activation, norm, at the width of the embedding table. */
+static struct loom_view masked_head(struct loom_builder *b, struct loom_view from)
+{
+	const struct loom_config *c = b->cfg;
+	int32_t width = c->d_embed > 0 ? c->d_embed : c->n_embd;
+	struct loom_view out = loom_plan_columns(b, LOOM_SLOT_NARROW, 0, width);
+	struct loom_op *op;
+
+	loom_plan_add_linear(b, "head.dense", &(struct loom_bind_part){.role = LOOM_ROLE_HEAD_DENSE, .n_row = width}, 1,
+		!b->bind.store || loom_bind_stored(&b->bind, LOOM_ROLE_HEAD_DENSE, ".bias"), from, out);
+	op = loom_plan_add(b, LOOM_OP_ACT);
+	op->act = c->head_act;
+	op->a = op->out = out;
+	loom_plan_add_norm(b, LOOM_ROLE_HEAD_NORM, out, out);
+	return out;
 }
 
 /* Logits through the head, scaled and capped as the config says. */
@@ -232,15 +262,16 @@ static void logits(struct loom_builder *b, struct loom_view from)
 {
 	const struct loom_config *c = b->cfg;
 	struct loom_view out = loom_plan_view(b, LOOM_SLOT_LOGITS);
+	bool masked_bias = c->masked_head && (!b->bind.store || loom_bind_stored(&b->bind, LOOM_ROLE_HEAD_BIAS, ".bias"));
 	struct loom_op *op;
 
-	if (c->tied) {
+	if (b->tied || masked_bias) {
 		op = loom_plan_add(b, LOOM_OP_LINEAR);
-		op->w = b->p->ops[0].w;
+		op->w = b->tied ? b->p->ops[0].w : bind_head(b, from.width);
 		op->a = from;
 		op->out = out;
-		if (c->head_bias) {
-			op->bias = loom_plan_vector(b, LOOM_ROLE_HEAD, ".bias", c->n_vocab, 0);
+		if (c->head_bias || masked_bias) {
+			op->bias = loom_plan_vector(b, masked_bias ? LOOM_ROLE_HEAD_BIAS : LOOM_ROLE_HEAD, ".bias", c->n_vocab, 0);
 		}
 	} else {
 		loom_plan_add_linear(b, "lm_head", &(struct loom_bind_part){.role = LOOM_ROLE_HEAD, .n_row = c->n_vocab}, 1, c->head_bias, from,
@@ -281,7 +312,9 @@ static void head(struct loom_builder *b)
 	op = loom_plan_add(b, LOOM_OP_GATHER);
 	op->a = last;
 	op->out = gathered;
-	if (c->d_embed > 0) {
+	if (c->masked_head) {
+		gathered = masked_head(b, gathered);
+	} else if (c->d_embed > 0) {
 		struct loom_view narrow = loom_plan_columns(b, LOOM_SLOT_NARROW, 0, c->d_embed);
 		loom_plan_add_linear(b, "embed_out", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_OUT, .n_row = c->d_embed}, 1, false,
 			gathered, narrow);
@@ -294,6 +327,7 @@ static void sizes(struct loom_plan *p, const struct loom_config *c)
 {
 	*p = (struct loom_plan){.n_layer = c->n_layer, .n_embd = c->n_embd, .n_head = c->n_head, .n_head_kv = c->n_head_kv,
 		.d_head = c->d_head, .n_vocab = c->n_vocab, .n_logit = c->has_head ? c->n_vocab : 0, .causal = c->causal,
+		.skip_id = c->pos_whole && c->pos == LOOM_POS_LEARNED ? c->pos_offset - 1 : -1,
 		.n_slot = LOOM_N_SLOT, .n_ctx = (int32_t)(c->n_ctx < INT32_MAX ? c->n_ctx : INT32_MAX)};
 	p->slot_out_rows[LOOM_SLOT_GATHERED] = p->slot_out_rows[LOOM_SLOT_NARROW] = p->slot_out_rows[LOOM_SLOT_LOGITS] = true;
 }
@@ -381,6 +415,7 @@ enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *
 		return rc;
 	}
 	loom_binder_init(&b.bind, cfg, store, gguf, keep, p, arena);
+	b.tied = cfg->masked_head ? !loom_bind_stored(&b.bind, LOOM_ROLE_HEAD, ".weight") : cfg->tied;
 	embeddings(&b);
 	for (b.layer = 0; b.layer < cfg->n_layer; b.layer++) {
 		for (const struct loom_step *s = cfg->layers[b.layer].block->steps; s->kind != LOOM_STEP_END; s++) {

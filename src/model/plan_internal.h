@@ -11,6 +11,7 @@ struct loom_builder {
 	struct loom_binder bind;
 	int32_t layer;          /* -1 outside the blocks */
 	bool out_rows;
+	bool tied;              /* the head's matrix is the token embedding */
 	int32_t sinks;          /* of the layer; -1 none */
 };
 

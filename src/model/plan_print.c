@@ -14,7 +14,7 @@ static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
 	"sigmoid", "linear", "xielu"};
-static const char *const index_names[] = {"token", "position", "type 0"};
+static const char *const index_names[] = {"token", "position", "counted position", "type", "row 0"};
 static const char *const rope_names[] = {"default", "linear", "dynamic", "yarn", "longrope", "llama3"};
 
 const char *loom_op_name(enum loom_op_kind kind)

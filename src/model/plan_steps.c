@@ -33,6 +33,7 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 	const struct loom_config *c = b->cfg;
 	int32_t d = c->d_head, q = q_width(c), kv = kv_width(c), all = q + 2 * kv;
 	bool permuted = c->family->gguf_permuted;
+	enum loom_qkv_layout layout = c->qkv;
 	int32_t g = c->n_head / c->n_head_kv * d, stride = g + 2 * d, local = q / c->qkv_blocks;
 	struct loom_bind_part split[] = {{.role = LOOM_ROLE_Q, .n_row = q, .unpermute = permuted ? c->n_head : 0},
 		{.role = LOOM_ROLE_K, .n_row = kv, .unpermute = permuted ? c->n_head_kv : 0}, {.role = LOOM_ROLE_V, .n_row = kv}};
@@ -53,7 +54,11 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 		split[0].group = d;
 		split[0].stride = 2 * d;
 	}
-	loom_plan_add_linear(b, "attn.qkv", layouts[c->qkv], c->qkv == LOOM_QKV_STACKED ? 1 : 3, c->attn_bias, in,
+	/* A family that names both takes what is stored. */
+	if (layout == LOOM_QKV_SPLIT && loom_bind_stored(&b->bind, LOOM_ROLE_QKV, ".weight")) {
+		layout = LOOM_QKV_STACKED;
+	}
+	loom_plan_add_linear(b, "attn.qkv", layouts[layout], layout == LOOM_QKV_STACKED ? 1 : 3, c->attn_bias, in,
 		loom_plan_view(b, LOOM_SLOT_QKV));
 }
 
@@ -129,10 +134,15 @@ static void feed_forward(struct loom_builder *b, struct loom_view in)
 	const struct loom_config *c = b->cfg;
 	const struct loom_bind_part split[] = {{.role = LOOM_ROLE_GATE, .n_row = c->n_ffn}, {.role = LOOM_ROLE_UP, .n_row = c->n_ffn}};
 	const struct loom_bind_part fused[] = {{.role = LOOM_ROLE_GATE_UP, .n_row = 2 * c->n_ffn}};
-	bool one = c->fused_gate || !c->gated_ffn;
+	const struct loom_bind_part turned[] = {
+		{.role = LOOM_ROLE_GATE_UP, .n_row = c->n_ffn, .n_stored = 2 * c->n_ffn, .row0 = c->n_ffn, .group = c->n_ffn, .stride = 2 * c->n_ffn},
+		{.role = LOOM_ROLE_GATE_UP, .n_row = c->n_ffn, .n_stored = 2 * c->n_ffn, .group = c->n_ffn, .stride = 2 * c->n_ffn}};
+	bool stored = c->gated_ffn && (c->fused_gate || loom_bind_stored(&b->bind, LOOM_ROLE_GATE_UP, ".weight"));
+	const struct loom_bind_part *parts = !c->gated_ffn ? split + 1 : !stored ? split : c->up_first ? turned : fused;
+	bool one = !c->gated_ffn || (stored && !c->up_first);
 	struct loom_op *op;
 
-	loom_plan_add_linear(b, c->gated_ffn ? "mlp.gate_up" : "mlp.up", !c->gated_ffn ? split + 1 : c->fused_gate ? fused : split, one ? 1 : 2,
+	loom_plan_add_linear(b, c->gated_ffn ? "mlp.gate_up" : "mlp.up", parts, one ? 1 : 2,
 		c->mlp_bias, in, loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->gated_ffn ? 2 * c->n_ffn : c->n_ffn));
 	op = loom_plan_add(b, c->gated_ffn ? LOOM_OP_GATE : LOOM_OP_ACT);
 	op->act = c->act;

@@ -4,7 +4,8 @@
 
 /* X(id, word): the word is the role's name in manifests and plans, with "layers.N." before it inside blocks. */
 #define LOOM_ROLE_LIST(X) \
-	X(EMBED_TOKEN, "embed_tokens") X(EMBED_POSITION, "embed_positions") X(EMBED_TYPE, "embed_types") X(EMBED_NORM, "embed_norm") \
+	X(EMBED_TOKEN, "embed_tokens") X(EMBED_POSITION, "embed_positions") X(EMBED_TYPE, "embed_types") \
+	X(EMBED_TASK, "embed_tasks") X(EMBED_NORM, "embed_norm") \
 	X(EMBED_IN, "embed_in") X(EMBED_OUT, "embed_out") \
 	X(ATTN_NORM, "attn_norm") X(Q, "attn.q") X(K, "attn.k") X(V, "attn.v") X(QKV, "attn.qkv") X(O, "attn.out") \
 	X(SINKS, "attn.sinks") X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(ATTN_POST_NORM, "attn_post_norm") \
@@ -20,7 +21,8 @@
 	X(EXPERTS_UP, "mlp.experts.up") X(EXPERTS_DOWN, "mlp.experts.down") X(EXPERTS_GATE_UP_BIAS, "mlp.experts.gate_up_bias") \
 	X(EXPERTS_DOWN_BIAS, "mlp.experts.down_bias") X(SHARED_GATE, "mlp.shared.gate") X(SHARED_UP, "mlp.shared.up") \
 	X(SHARED_GATE_UP, "mlp.shared.gate_up") X(SHARED_DOWN, "mlp.shared.down") X(SHARED_MIX, "mlp.shared.mix") \
-	X(FINAL_NORM, "final_norm") X(HEAD, "lm_head")
+	X(FINAL_NORM, "final_norm") X(HEAD, "lm_head") X(HEAD_DENSE, "head.dense") X(HEAD_NORM, "head.norm") X(HEAD_BIAS, "head.bias") \
+	X(CLASS_DENSE, "class.dense") X(CLASS_NORM, "class.norm") X(CLASS, "class")
 
 enum loom_role {
 #define X(id, word) LOOM_ROLE_##id,

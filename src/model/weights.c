@@ -60,6 +60,12 @@ const struct loom_tensor *loom_binder_find(const struct loom_store *store, const
 	return NULL;
 }
 
+/* A norm's vector as TensorFlow's checkpoints call it. */
+static const char *older_suffix(const char *suffix)
+{
+	return strcmp(suffix, ".weight") == 0 ? ".gamma" : ".beta";
+}
+
 bool loom_role_stored(const struct loom_family *f, const struct loom_store *store, bool gguf, const char *prefix, enum loom_role role,
 	const char *suffix)
 {
@@ -86,6 +92,25 @@ static void choose_prefix(struct loom_binder *b)
 			}
 		}
 	}
+}
+
+bool loom_bind_stored(const struct loom_binder *b, enum loom_role role, const char *suffix)
+{
+	return loom_role_stored(b->cfg->family, b->store, b->gguf, b->prefix, role, suffix);
+}
+
+bool loom_role_find_stored(const struct loom_config *cfg, const struct loom_store *store, enum loom_role role, const char *other, char *out,
+	size_t cap)
+{
+	struct loom_binder b = {.cfg = cfg, .store = store};
+	const char *names = cfg->family->roles[role].hf ? cfg->family->roles[role].hf : other;
+
+	choose_prefix(&b);
+	if (!names || !loom_binder_find(store, names, b.prefix, 0, 0, ".weight", out, cap)) {
+		return false;
+	}
+	out[strlen(out) - strlen(".weight")] = '\0';
+	return true;
 }
 
 void loom_binder_init(struct loom_binder *b, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
@@ -164,6 +189,12 @@ bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_
 	return b->store && names && loom_binder_find(b->store, names, b->prefix, layer, 0, suffix, name, sizeof(name)) != NULL;
 }
 
+/* The number that stands in the names of a layer's weights. */
+static int32_t group_of(const struct loom_config *c, int32_t layer)
+{
+	return c->n_group > 0 && layer >= 0 ? (int32_t)(layer / ((double)c->n_layer / c->n_group)) : layer;
+}
+
 static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what)
 {
 	const struct loom_role_name *r = &b->cfg->family->roles[p->role];
@@ -185,7 +216,10 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf && p->n_plane == 0 && loom_bind_quantized(b, w, p, what, names, n_row, transposed)) {
 		return;
 	}
-	t = loom_binder_find(b->store, names, b->prefix, what->layer, p->head, what->suffix, name, sizeof(name));
+	t = loom_binder_find(b->store, names, b->prefix, group_of(b->cfg, what->layer), p->head, what->suffix, name, sizeof(name));
+	if (!t && vector) {
+		t = loom_binder_find(b->store, names, b->prefix, group_of(b->cfg, what->layer), p->head, older_suffix(what->suffix), text, sizeof(text));
+	}
 	if (!t) {
 		loom_binder_note(&b->missing, &b->n_missing, name);
 		return;
@@ -253,9 +287,40 @@ static struct loom_weight *add_weight(struct loom_binder *b, const struct loom_b
 	return w;
 }
 
+/* The first layer that has the weights of this one: itself, unless groups share them. */
+static int32_t owner(const struct loom_config *c, int32_t layer)
+{
+	int32_t first = 0;
+
+	while (c->n_group > 0 && first < layer && group_of(c, first) != group_of(c, layer)) {
+		first++;
+	}
+	return c->n_group > 0 && layer >= 0 ? first : layer;
+}
+
+/* The weight of that name, bound before; -1 when there is none. */
+static int32_t bound(const struct loom_binder *b, const struct loom_bind *what, int32_t layer)
+{
+	char name[sizeof(b->plan->weights->name)];
+
+	(void)snprintf(name, sizeof(name), "layers.%d.%s%s", layer, what->name, what->suffix);
+	for (int32_t i = 0; i < b->plan->n_weight; i++) {
+		if (strcmp(b->plan->weights[i].name, name) == 0) {
+			return i;
+		}
+	}
+	return -1;
+}
+
 int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const struct loom_bind_part *parts, int n)
 {
-	struct loom_weight *w = add_weight(b, what);
+	int32_t first = owner(b->cfg, what->layer), same = first < what->layer ? bound(b, what, first) : -1;
+	struct loom_weight *w;
+
+	if (same >= 0) {
+		return same;
+	}
+	w = add_weight(b, what);
 
 	w->part = loom_arena_alloc(b->arena, (size_t)n, sizeof(*w->part));
 	b->no_memory = b->no_memory || !w->part;

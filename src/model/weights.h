@@ -52,6 +52,12 @@ int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, 
 /* Does the store hold a tensor of this role and suffix at a layer? false without a store. */
 bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix);
 /* Does the store hold a tensor of this role and suffix (layer 0's)? false without a store. */
+/* Is the role's tensor (of layer 0) there under the chosen prefix? */
+bool loom_bind_stored(const struct loom_binder *b, enum loom_role role, const char *suffix);
+/* The name, without suffix, under which a role's tensor is stored; other: what it is called when the family has no name for it ("/score";
+ * NULL: it has none then). false when there is none. */
+bool loom_role_find_stored(const struct loom_config *cfg, const struct loom_store *store, enum loom_role role, const char *other, char *out,
+	size_t cap);
 bool loom_role_stored(const struct loom_family *f, const struct loom_store *store, bool gguf, const char *prefix, enum loom_role role,
 	const char *suffix);
 

@@ -8,20 +8,21 @@
 #include "mem.h"
 
 /* What the sum of weighted rows is divided by. */
-static double divisor(enum loom_pooling how, int64_t n)
+static double divisor(enum loom_pooling how, int64_t n, int64_t before)
 {
 	if (how == LOOM_POOL_WEIGHTED_MEAN)
-		return (double)n * ((double)n + 1) / 2;
+		return (double)n * ((double)n + 1) / 2 + (double)n * (double)before;
 	return how == LOOM_POOL_MEAN_SQRT_LEN ? sqrt((double)n) : (double)n;
 }
 
-static enum loom_status average(enum loom_pooling how, const float *rows, int64_t n_row, int64_t width, float *out, struct loom_err *err)
+static enum loom_status average(enum loom_pooling how, const float *rows, int64_t n_row, int64_t width, int64_t before, float *out,
+	struct loom_err *err)
 {
-	double *sum = loom_calloc((size_t)width, sizeof *sum), by = divisor(how, n_row);
+	double *sum = loom_calloc((size_t)width, sizeof *sum), by = divisor(how, n_row, before);
 	if (!sum)
 		return loom_err_nomem(err, "pooling", (unsigned long long)width * sizeof *sum);
 	for (int64_t i = 0; i < n_row; i++) {
-		double w = how == LOOM_POOL_WEIGHTED_MEAN ? (double)(i + 1) : 1;
+		double w = how == LOOM_POOL_WEIGHTED_MEAN ? (double)(before + i + 1) : 1;
 		for (int64_t j = 0; j < width; j++)
 			sum[j] += w * (double)rows[i * width + j];
 	}
@@ -43,14 +44,15 @@ static void largest(const float *rows, int64_t n_row, int64_t width, float *out)
 	}
 }
 
-enum loom_status loom_pool_rows(enum loom_pooling how, const float *rows, int64_t n_row, int64_t width, float *out, struct loom_err *err)
+enum loom_status loom_pool_rows(enum loom_pooling how, const float *rows, int64_t n_row, int64_t width, int64_t before, float *out,
+	struct loom_err *err)
 {
 	size_t bytes = (size_t)width * sizeof *out;
 	switch (how) {
 	case LOOM_POOL_MEAN:
 	case LOOM_POOL_WEIGHTED_MEAN:
 	case LOOM_POOL_MEAN_SQRT_LEN:
-		return average(how, rows, n_row, width, out, err);
+		return average(how, rows, n_row, width, before, out, err);
 	case LOOM_POOL_MAX:
 		largest(rows, n_row, width, out);
 		return LOOM_OK;

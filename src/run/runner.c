@@ -33,6 +33,8 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	r->spans = loom_calloc(n_tok, sizeof *r->spans);
 	r->ids = loom_calloc(n_tok, sizeof *r->ids);
 	r->pos = loom_calloc(n_tok, sizeof *r->pos);
+	r->counted = loom_calloc(n_tok, sizeof *r->counted);
+	r->types = loom_calloc(n_tok, sizeof *r->types);
 	r->batch = loom_calloc(n_tok, sizeof *r->batch);
 	r->out_rows = loom_calloc(n_out, sizeof *r->out_rows);
 	r->out_pos = loom_calloc(n_out, sizeof *r->out_pos);
@@ -41,7 +43,7 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	r->states = loom_calloc((size_t)o->n_state, sizeof *r->states);
 	for (int32_t i = 0; r->states && i < o->n_state; i++)
 		r->states[r->n_state_free++] = o->n_state - 1 - i;
-	if (r->states && r->spans && r->ids && r->pos && r->batch && r->out_rows && r->out_pos && r->scratch && r->order)
+	if (r->states && r->spans && r->ids && r->pos && r->counted && r->types && r->batch && r->out_rows && r->out_pos && r->scratch && r->order)
 		return LOOM_OK;
 	loom_runner_release(r);
 	return loom_err_nomem(err, "rows of a step", n_tok * sizeof *r->spans);
@@ -56,6 +58,8 @@ void loom_runner_release(struct loom_runner *r)
 	loom_free(r->spans);
 	loom_free(r->ids);
 	loom_free(r->pos);
+	loom_free(r->counted);
+	loom_free(r->types);
 	loom_free(r->batch);
 	loom_free(r->out_rows);
 	loom_free(r->out_pos);
@@ -218,7 +222,8 @@ void loom_runner_step(struct loom_runner *r)
 	r->turn++;
 	if (r->n_span == 0)
 		return;
-	struct loom_batch b = {.n_tok = r->n_tok, .n_seq = r->n_span, .n_out = r->n_out, .ids = r->ids, .pos = r->pos, .seqs = r->batch,
+	struct loom_batch b = {.n_tok = r->n_tok, .n_seq = r->n_span, .n_out = r->n_out, .ids = r->ids, .pos = r->pos, .types = r->types,
+		.counted = r->plan->skip_id >= 0 ? r->counted : NULL, .seqs = r->batch,
 		.out_rows = r->out_rows};
 	double start = r->now_ms();
 	loom_mem_forbid(true); /* in debug builds an allocation inside exec is a fault */

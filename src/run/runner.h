@@ -51,6 +51,7 @@ struct loom_runner {
 	struct loom_span *spans;       /* [n_span], at most max_tok */
 	int32_t n_span, n_tok, n_out, n_decode;
 	int32_t *ids, *pos;            /* [max_tok] */
+	int32_t *counted, *types;      /* [max_tok] */
 	int32_t *out_rows, *out_pos;   /* [max_out] */
 	struct loom_batch_seq *batch;  /* [max_tok] */
 	struct loom_copy_list copies;

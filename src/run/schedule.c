@@ -136,9 +136,12 @@ static void add_span(struct loom_runner *r, struct loom_seq *s, int32_t n, bool 
 	/* rotary types that look at the length see the whole prompt, or the length at a generated token's step */
 	r->batch[r->n_span] = (struct loom_batch_seq){.row0 = r->n_tok, .n_row = k, .pos0 = pos0, .pages = s->pages, .state = s->state,
 		.rope_len = s->phase == LOOM_PHASE_PREFILL ? s->n_prompt : pos0 + k};
-	for (int32_t i = 0; i < k; i++) {
-		r->ids[r->n_tok + i] = s->ids[pos0 + i];
-		r->pos[r->n_tok + i] = pos0 + i;
+	for (int32_t i = 0, counted = 0; i < k; i++) {
+		int32_t row = r->n_tok + i, id = s->ids[pos0 + i];
+		r->ids[row] = id;
+		r->pos[row] = pos0 + i;
+		r->types[row] = pos0 + i >= s->n_first;
+		r->counted[row] = id == r->plan->skip_id ? -1 : counted++; /* models that count take a sequence in one step */
 	}
 	r->n_span++;
 	r->n_tok += k;

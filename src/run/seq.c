@@ -15,7 +15,7 @@ enum loom_status loom_seq_init(struct loom_seq *s, const int32_t *prompt, int32_
 {
 	memset(s, 0, sizeof *s);
 	s->n_prompt = s->n_id = n_prompt;
-	s->n_limit = n_limit;
+	s->n_limit = s->n_first = n_limit;
 	s->n_logprobs = -1;
 	loom_buf_init(&s->text, MAX_TEXT_BYTES);
 	loom_err_clear(&s->err);

@@ -182,8 +182,12 @@ static enum loom_status run_many(struct loom_exchange *x, struct loom_run *run, 
 		return loom_encode_dry_run_batch(&x->body, x->answers, n, err);
 	}
 	ms = loom_clock_ms() - start;
-	rc = (p->req.kind == LOOM_REQUEST_EMBED ? loom_encode_embed_batch : loom_encode_generate_batch)(&x->body, x->answers, p->items, n, ms,
-		&run->encode, err);
+	if (p->req.scores) {
+		rc = loom_encode_rerank(&x->body, x->answers, n, p->raw_scores, ms, &run->encode, err);
+	} else {
+		rc = (p->req.kind == LOOM_REQUEST_EMBED ? loom_encode_embed_batch : loom_encode_generate_batch)(&x->body, x->answers, p->items, n, ms,
+			&run->encode, err);
+	}
 	for (size_t i = 0; i < n && rc == LOOM_OK; i++) {
 		loom_run_note(run, x, &x->answers[i]);
 	}
@@ -204,6 +208,11 @@ static enum loom_status answer_many(struct loom_exchange *x, const struct loom_i
 enum loom_status loom_api_generate_batch(struct loom_exchange *x, struct loom_err *err)
 {
 	return answer_many(x, loom_generate_batch_body, "prompts", err);
+}
+
+enum loom_status loom_api_rerank(struct loom_exchange *x, struct loom_err *err)
+{
+	return answer_many(x, loom_rerank_body, "texts", err);
 }
 
 enum loom_status loom_api_embed_batch(struct loom_exchange *x, struct loom_err *err)

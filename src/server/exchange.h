@@ -71,6 +71,7 @@ enum loom_status loom_api_generate_stream(struct loom_exchange *x, struct loom_e
 enum loom_status loom_api_generate_batch(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_api_embed(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_api_embed_batch(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_api_rerank(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_api_analyze(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_api_tokenize(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_api_detokenize(struct loom_exchange *x, struct loom_err *err) LOOM_MUST_CHECK;

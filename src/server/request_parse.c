@@ -361,22 +361,36 @@ static const struct loom_input_field texts_fields[] = {
 	END,
 };
 
+static const struct loom_input_field rerank_fields[] = {
+	{.name = "query", .kind = LOOM_INPUT_OTHER, .parse = parse_text, .expected = "a string", .required = true, .schema = "{\"type\":\"string\"}",
+		.help = "what the texts are scored against"},
+	{.name = "raw_scores", .kind = LOOM_INPUT_BOOL, .offset = AT(raw_scores), .fallback = "false",
+		.help = "the model's own numbers, not squashed to 0..1"},
+	{.name = "truncate", .kind = LOOM_INPUT_BOOL, .offset = AT(req.truncate), .fallback = "true", .help = "cut what is too long, and say so"},
+	{.name = "loader", .kind = LOOM_INPUT_OTHER, .parse = parse_loader,
+		.schema = "{\"enum\":[\"auto\",\"transformers\",\"sentence_transformers\",\"custom\",\"gguf\"]}", .fallback = "\"auto\"",
+		.help = "who opens the model"},
+	END,
+};
+
 const struct loom_input_field *const loom_generate_body[] = {model_fields, common_fields, sampling_fields, prompt_fields, NULL};
 const struct loom_input_field *const loom_stream_body[] = {model_fields, common_fields, sampling_fields, stream_fields, prompt_fields, NULL};
 const struct loom_input_field *const loom_generate_batch_body[] = {model_fields, common_fields, sampling_fields, prompts_fields, NULL};
 const struct loom_input_field *const loom_embed_body[] = {model_fields, common_fields, pooling_fields, text_fields, NULL};
 const struct loom_input_field *const loom_embed_batch_body[] = {model_fields, common_fields, pooling_fields, texts_fields, NULL};
+const struct loom_input_field *const loom_rerank_body[] = {model_fields, rerank_fields, texts_fields, NULL};
 
 enum loom_status loom_parse_request(struct loom_parsed *p, json_t *root, const struct loom_input_field *const *body, bool strict,
 	struct loom_err *err)
 {
 	struct loom_request *q = &p->req;
-	bool embed = body == loom_embed_body || body == loom_embed_batch_body;
+	bool rerank = body == loom_rerank_body, embed = rerank || body == loom_embed_body || body == loom_embed_batch_body;
 	enum loom_status rc;
 
 	p->root = root;
 	q->kind = embed ? LOOM_REQUEST_EMBED : LOOM_REQUEST_GENERATE;
 	q->return_hidden_states = body == loom_generate_body;
+	q->scores = rerank;
 	q->max_tokens = 256;
 	loom_sampling_default(&q->sampling);
 	rc = loom_input_parse(body, p, root, strict, err);
@@ -385,6 +399,12 @@ enum loom_status loom_parse_request(struct loom_parsed *p, json_t *root, const s
 	for (size_t i = 0; i < p->n_item; i++) {
 		p->items[i].sampling.top_k = q->sampling.top_k;
 		p->items[i].n_logprobs = q->n_logprobs;
+		if (rerank) {
+			p->items[i].pair = p->items[i].text;
+			p->items[i].n_pair = p->items[i].n_text;
+			p->items[i].text = q->text;
+			p->items[i].n_text = q->n_text;
+		}
 	}
 	return rc;
 }

@@ -23,6 +23,7 @@ struct loom_parsed {
 	int dtype;               /* enum loom_dtype of hidden states in binary formats */
 	int64_t top_k, logprobs;
 	bool return_token_ids;
+	bool raw_scores;         /* of a rerank */
 };
 void loom_parsed_init(struct loom_parsed *p);
 void loom_parsed_release(struct loom_parsed *p);
@@ -33,6 +34,7 @@ extern const struct loom_input_field *const loom_stream_body[];
 extern const struct loom_input_field *const loom_generate_batch_body[];
 extern const struct loom_input_field *const loom_embed_body[];
 extern const struct loom_input_field *const loom_embed_batch_body[];
+extern const struct loom_input_field *const loom_rerank_body[];
 
 /* Takes root (an object or anything else) also on failure. strict: unknown fields are refused. body: one of the above; generate: the first
  * three. */

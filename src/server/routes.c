@@ -26,7 +26,8 @@
 	",\"finish_reason\":" STRING ",\"hidden_states\":" MAYBE_MAP ",\"sequence_hidden_states\":" MAP ",\"attention_weights\":" MAP \
 	",\"captures\":" MAP ",\"metadata\":" MAP "}}"
 #define EMBEDDED "{\"type\":\"object\",\"required\":[\"embedding\",\"shape\",\"metadata\"]," \
-	"\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\"]},\"shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP "}}"
+	"\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\",\"object\"]},\"shape\":" LIST_OF(INTEGER) \
+	",\"metadata\":" MAP "}}"
 
 static const char answer_health[] = OBJECT("\"status\":" STRING ",\"model_loaded\":" MAYBE_STRING ",\"gpu_info\":" MAP ",\"config\":" MAP
 	",\"cpu_info\":" MAP ",\"version\":" STRING, "\"status\",\"model_loaded\",\"gpu_info\",\"config\",\"cpu_info\",\"version\"");
@@ -36,6 +37,9 @@ static const char answer_generate_batch[] = OR(OBJECT("\"results\":" LIST_OF(GEN
 static const char answer_embed[] = OR(EMBEDDED, ESTIMATE);
 static const char answer_embed_batch[] = OR(OBJECT("\"embeddings\":" LIST ",\"shapes\":" LIST_OF(LIST_OF(INTEGER)) ",\"total_time_ms\":" NUMBER
 	",\"texts_processed\":" INTEGER ",\"metadata\":" MAP, "\"embeddings\",\"shapes\",\"total_time_ms\",\"texts_processed\""), ESTIMATES);
+static const char answer_rerank[] = OBJECT("\"results\":"
+	LIST_OF(OBJECT("\"index\":" INTEGER ",\"score\":{\"type\":[\"number\",\"null\"]}", "\"index\",\"score\""))
+	",\"total_time_ms\":" NUMBER ",\"texts_processed\":" INTEGER ",\"metadata\":" MAP, "\"results\",\"total_time_ms\",\"texts_processed\"");
 static const char answer_analyze[] = OR(OBJECT("\"mean\":{\"type\":[\"number\",\"null\"]},\"std\":{\"type\":[\"number\",\"null\"]},\"shape\":"
 	LIST_OF(INTEGER) ",\"layer\":" INTEGER ",\"dtype\":" STRING ",\"embedding_shape\":" LIST_OF(INTEGER) ",\"metadata\":" MAP,
 	"\"mean\",\"std\",\"min\",\"max\",\"l2_norm\",\"sparsity\",\"percentile_25\",\"percentile_50\",\"percentile_75\",\"shape\",\"layer\","
@@ -65,6 +69,7 @@ const struct loom_route loom_routes[] = {
 	{"POST", "/generate/batch", loom_api_generate_batch, loom_generate_batch_body, false, "many prompts as one batch", answer_generate_batch, NULL},
 	{"POST", "/embed", loom_api_embed, loom_embed_body, false, "one text to one vector", answer_embed, NULL},
 	{"POST", "/embed/batch", loom_api_embed_batch, loom_embed_batch_body, false, "many texts as one batch", answer_embed_batch, NULL},
+	{"POST", "/rerank", loom_api_rerank, loom_rerank_body, false, "texts scored against a query by a classifier of pairs", answer_rerank, NULL},
 	{"POST", "/analyze", loom_api_analyze, loom_embed_body, false, "statistics of a text's vector", answer_analyze, NULL},
 	{"POST", "/tokenize", loom_api_tokenize, loom_tokenize_body, false, "text to ids and offsets", answer_tokenize, NULL},
 	{"POST", "/detokenize", loom_api_detokenize, loom_detokenize_body, false, "ids to text", answer_detokenize, NULL},

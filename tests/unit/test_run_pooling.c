@@ -16,7 +16,7 @@ static void check(enum loom_pooling how, float a, float b, float c)
 {
 	float out[9], want[] = {a, b, c};
 	struct loom_err err;
-	assert_int_equal(loom_pool_rows(how, rows, 3, 3, out, &err), LOOM_OK);
+	assert_int_equal(loom_pool_rows(how, rows, 3, 3, 0, out, &err), LOOM_OK);
 	assert_memory_equal(out, want, sizeof want);
 }
 
@@ -31,7 +31,7 @@ static void test_each_way(void **state)
 	check(LOOM_POOL_MEAN, 1, 2, -1);
 	check(LOOM_POOL_WEIGHTED_MEAN, 0.5f, (float)(20.0 / 6), -1);
 	check(LOOM_POOL_MEAN_SQRT_LEN, (float)(3 / sqrt(3)), (float)(6 / sqrt(3)), (float)(-3 / sqrt(3)));
-	assert_int_equal(loom_pool_rows(LOOM_POOL_NONE, rows, 3, 3, all, &err), LOOM_OK);
+	assert_int_equal(loom_pool_rows(LOOM_POOL_NONE, rows, 3, 3, 0, all, &err), LOOM_OK);
 	assert_memory_equal(all, rows, sizeof rows);
 }
 
@@ -41,7 +41,7 @@ static void test_sums_do_not_lose_small_rows(void **state)
 	float out;
 	struct loom_err err;
 	(void)state;
-	assert_int_equal(loom_pool_rows(LOOM_POOL_MEAN, big, 4, 1, &out, &err), LOOM_OK);
+	assert_int_equal(loom_pool_rows(LOOM_POOL_MEAN, big, 4, 1, 0, &out, &err), LOOM_OK);
 	assert_true(out == 0.5f);
 }
 

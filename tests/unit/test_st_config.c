@@ -64,7 +64,7 @@ static void everything_said_is_kept(void **state)
 	loom_st_config_init(&c);
 	if (loom_st_config_load(&c, dir.path, &err))
 		fail_msg("%s", err.message);
-	assert_true(c.present && c.normalize);
+	assert_true(c.present && c.n_layer == 1 && c.layers[0].kind == LOOM_LAYER_UNIT);
 	assert_int_equal(c.pooling, LOOM_POOL_CLS);
 	assert_int_equal(c.max_seq_length, 256);
 	assert_int_equal(c.do_lower_case, 0);
@@ -93,7 +93,7 @@ static void pooling_has_two_spellings(void **state)
 		if (loom_st_config_load(&c, dir.path, &err))
 			fail_msg("%s: %s", cases[i].text, err.message);
 		assert_int_equal(c.pooling, cases[i].pooling);
-		assert_false(c.normalize);
+		assert_int_equal(c.n_layer, 0);
 		assert_int_equal(c.max_seq_length, 0);
 		assert_int_equal(c.do_lower_case, -1);
 		loom_st_config_release(&c);
@@ -113,17 +113,15 @@ static void what_loom_does_not_run_is_refused(void **state)
 		{"[]", "{}", "{}", "{}", "modules.json: expected a list"},
 		{"[7]", "{}", "{}", "{}", "[0]: expected an object"},
 		{"[" POOLING "]", "{}", "{}", "{}", "is not supported here"},
-		{"[" TRANSFORMER "," POOLING ",{\"path\":\"2_Dense\",\"type\":\"sentence_transformers.models.Dense\"}]", "{}", "{}", "{}", "models.Dense\" is not"},
-		{"[{\"path\":\"0_Transformer\",\"type\":\"sentence_transformers.models.Transformer\"}]", "{}", "{}", "{}", "in a folder of its own"},
+		{"[" TRANSFORMER "," POOLING ",{\"path\":\"2_Dense\",\"type\":\"sentence_transformers.models.Dense\"}]", "{}", "{}", "{}", "2_Dense/model.safetensors is missing"},
+		{"[" TRANSFORMER "," POOLING ",{\"path\":\"\",\"type\":\"a.WordWeights\"}]", "{}", "{}", "{}", "a.WordWeights\" is not"},
 		{"[" TRANSFORMER ",{\"path\":\"../x\",\"type\":\"a.Pooling\"}]", "{}", "{}", "{}", "[1].path: expected a folder's plain name"},
 		{"[" TRANSFORMER ",{\"path\":\"..\",\"type\":\"a.Pooling\"}]", "{}", "{}", "{}", "[1].path: expected a folder's plain name"},
 		{"[" TRANSFORMER ",{\"path\":\"none\",\"type\":\"a.Pooling\"}]", "{}", "{}", "{}", "none/config.json is missing"},
 		{"[" TRANSFORMER ",{\"path\":7,\"type\":\"a.Pooling\"}]", "{}", "{}", "{}", "path: expected a string"},
 		{"[" TRANSFORMER ",{\"path\":\"\"}]", "{}", "{}", "{}", "module \"null\""},
-		{ALL, "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":true}", "{}", "{}", "2 pooling modes at once"},
 		{ALL, "{\"pooling_mode\":\"median\"}", "{}", "{}", "pooling_mode \"median\""},
 		{ALL, "{\"pooling_mode_cls_token\":1}", "{}", "{}", "expected true or false, found 1"},
-		{ALL, "{\"include_prompt\":false}", "{}", "{}", "include_prompt false"},
 		{ALL, "{}", "{\"max_seq_length\":0}", "{}", "max_seq_length: expected an integer"},
 		{ALL, "{}", "{\"max_seq_length\":\"256\"}", "{}", "max_seq_length: expected an integer"},
 		{ALL, "{}", "{}", "{\"prompts\":{\"a\":7}}", "prompts.a: expected a string"},

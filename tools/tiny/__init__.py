@@ -14,6 +14,7 @@ class Tiny:
     shards: bool = False
     edit: Callable = None  # (config.json as a dict) -> dict: as other versions write it
     weights: Callable = None  # (state dict) -> state dict: names and layouts as other versions write them
+    config_last: Callable = None  # (config.json as a dict) -> dict: as code wrote it that transformers cannot read
     lengths: tuple = (2, 70)  # of the prompts: the tree has room for little, and 70 crosses a page of keys
     attn: str = "eager"
     last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width

@@ -29,6 +29,10 @@ static int64_t index_of(const struct loom_device_state *s, const struct loom_op 
 		return s->batch->ids[row];
 	case LOOM_INDEX_POSITION:
 		return (int64_t)s->batch->pos[row] + op->index_add;
+	case LOOM_INDEX_COUNTED:
+		return (int64_t)s->batch->counted[row] + op->index_add;
+	case LOOM_INDEX_TYPE:
+		return s->batch->types ? s->batch->types[row] : 0;
 	default:
 		return 0;
 	}
@@ -228,7 +232,7 @@ static enum loom_status check(const struct loom_device_state *s, const struct lo
 	for (int32_t i = 0; i < s->plan->n_op; i++) {
 		const struct loom_op *op = &s->plan->ops[i];
 		for (int32_t r = 0; op->kind == LOOM_OP_EMBED && r < b->n_tok; r++) {
-			int64_t index = op->index == LOOM_INDEX_TOKEN ? b->ids[r] : op->index == LOOM_INDEX_POSITION ? b->pos[r] + op->index_add : 0;
+			int64_t index = index_of(s, op, r);
 			if (index < 0 || index >= s->plan->weights[op->w].n_row) {
 				return loom_err_set(err, LOOM_E_INTERNAL, "%s: index %lld of %lld rows", s->plan->weights[op->w].name,
 					(long long)index, (long long)s->plan->weights[op->w].n_row);
@@ -317,16 +321,17 @@ static void run_timed(struct loom_device_state *s, const struct loom_op *op, int
 enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies, size_t n_copy,
 	const float **logits, struct loom_err *err)
 {
-	enum loom_status rc = check(s, b, err);
+	enum loom_status rc;
 	bool timed = s->profile && s->profile->n_tok == b->n_tok;
 	size_t c = 0;
 
+	s->batch = b;
+	rc = check(s, b, err);
 	*logits = NULL;
 	if (rc) {
 		return rc;
 	}
 	loom_mem_forbid(true);
-	s->batch = b;
 	rope_tables(s);
 	for (int32_t i = 0; i < s->plan->n_op; i++) {
 		const struct loom_op *op = &s->plan->ops[i];

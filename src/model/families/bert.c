@@ -6,7 +6,8 @@ static const struct loom_key keys[] = {
 	USUAL_SIZES,
 	KEY(N_CTX, "max_position_embeddings", "512"), KEY(N_TYPE, "type_vocab_size", NULL), KEY(NORM_EPS, "layer_norm_eps", "1e-12"),
 	KEY(ACT, "hidden_act", "gelu"), ALWAYS(NORM, "layer"), ALWAYS(POS, "learned"), ALWAYS(EMBED_NORM, "true"),
-	ALWAYS(ATTN_BIAS, "true"), ALWAYS(ATTN_OUT_BIAS, "true"), ALWAYS(MLP_BIAS, "true"), ALWAYS(MLP_DOWN_BIAS, "true"), END_KEYS};
+	ALWAYS(ATTN_BIAS, "true"), ALWAYS(ATTN_OUT_BIAS, "true"), ALWAYS(MLP_BIAS, "true"), ALWAYS(MLP_DOWN_BIAS, "true"), KEY(HEAD_ACT, "hidden_act", "gelu"),
+	ALWAYS(CLASS_ACT, "tanh"), END_KEYS};
 static const struct loom_key_rule rules[] = {{"position_embedding_type", "absolute"}, {"is_decoder", "false"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, END_BLOCKS};
 
@@ -32,6 +33,9 @@ const struct loom_family loom_family_bert = {
 		[LOOM_ROLE_UP] = {"encoder.layer.%d.intermediate.dense", "blk.%d.ffn_up"},
 		[LOOM_ROLE_DOWN] = {"encoder.layer.%d.output.dense", "blk.%d.ffn_down"},
 		[LOOM_ROLE_MLP_NORM] = {"encoder.layer.%d.output.LayerNorm", "blk.%d.layer_output_norm"},
+		[LOOM_ROLE_HEAD_DENSE] = {"/cls.predictions.transform.dense", NULL}, [LOOM_ROLE_HEAD_NORM] = {"/cls.predictions.transform.LayerNorm", NULL},
+		[LOOM_ROLE_HEAD] = {"/cls.predictions.decoder", NULL}, [LOOM_ROLE_HEAD_BIAS] = {"/cls.predictions", NULL},
+		[LOOM_ROLE_CLASS_DENSE] = {"pooler.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier", NULL},
 	},
 	.blocks = blocks,
 };

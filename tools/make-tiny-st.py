@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Tiny sentence-transformers folders, cross-encoders and SPLADE models of tests/st, with what sentence-transformers computes on them.
+
+Each folder has expected.json: {"kind": "embed" | "rerank" | "sparse", "cases": [{...request fields..., "answer": ...}]}.
+  usage: tools/make-tiny-st.py [OUT=tests/st] [NAME ...]       (needs torch, transformers, sentence-transformers)
+"""
+import importlib.util
+import json
+import os
+import shutil
+import sys
+
+import torch
+import transformers as tf
+from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
+from sentence_transformers.sentence_transformer import modules as m
+from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+spec = importlib.util.spec_from_file_location("tinymake", os.path.join(HERE, "make-tiny-models.py"))
+tinymake = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tinymake)
+
+V = 280
+TEXTS = ["Hello", "a longer text, with Ünïcode and 中文", "", "x" * 90]
+BERT = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=34, max_position_embeddings=90,
+            type_vocab_size=2, pad_token_id=259, bos_token_id=256, eos_token_id=257)
+
+
+def tokenizer(folder, pair_types=True):
+    t = tinymake.byte_tokenizer()
+    one, two = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": int(pair_types)}}
+    mark = lambda w, i: {"SpecialToken": {"id": w, "type_id": i}}  # noqa: E731
+    t["post_processor"] = dict(type="TemplateProcessing", single=[mark("<s>", 0), one, mark("</s>", 0)],
+                               pair=[mark("<s>", 0), one, mark("</s>", 0), two, mark("</s>", int(pair_types))],
+                               special_tokens={"<s>": dict(id="<s>", ids=[256], tokens=["<s>"]), "</s>": dict(id="</s>", ids=[257], tokens=["</s>"])})
+    json.dump(t, open(os.path.join(folder, "tokenizer.json"), "w"), ensure_ascii=False, separators=(",", ":"))
+    json.dump(dict(tokenizer_class="PreTrainedTokenizerFast", pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>",
+                   cls_token="<s>", sep_token="</s>", model_max_length=80,
+                   **(dict(model_input_names=["input_ids", "token_type_ids", "attention_mask"]) if pair_types else {})), open(os.path.join(folder, "tokenizer_config.json"), "w"))
+
+
+def body(folder, cls, config, **kw):
+    torch.manual_seed(sum(map(ord, os.path.basename(os.path.dirname(folder) or folder))))
+    net = cls(config).eval()
+    tinymake.randomize(net)
+    net.save_pretrained(folder)
+    tokenizer(folder, **kw)
+
+
+def sentence(out, cls, config, layers, prompts=None, default=None):
+    """layers: width of the rows -> modules behind the transformer."""
+    raw = out + ".raw"
+    os.makedirs(raw)
+    body(raw, cls, config)
+    t = m.Transformer(raw, max_seq_length=80) if hasattr(m, "Transformer") else None
+    torch.manual_seed(7)
+    st = SentenceTransformer(modules=[t, *layers(config.hidden_size)], device="cpu", prompts=prompts or {}, default_prompt_name=default)
+    st.save(out)
+    shutil.rmtree(raw)
+    st = SentenceTransformer(out, device="cpu")
+    cases = []
+    for text in TEXTS:
+        for name in [None, *(prompts or {})]:
+            cases.append(dict(text=text, **({"prompt_name": name} if name else {}),
+                              answer=[float(x) for x in st.encode([text], prompt_name=name)[0]]))
+    return dict(kind="embed", cases=cases)
+
+
+def cross(out, cls, config, edit=None, **kw):
+    os.makedirs(out)
+    body(out, cls, config, **kw)
+    if edit:
+        tinymake.rewrite_config(out, edit)
+    ce = CrossEncoder(out, device="cpu")
+    query = "what is it?"
+    scores = ce.predict([[query, t] for t in TEXTS])
+    raw = ce.predict([[query, t] for t in TEXTS], activation_fn=torch.nn.Identity())
+    return dict(kind="rerank", cases=[dict(query=query, texts=TEXTS, answer=[float(x) for x in scores]),
+                                      dict(query=query, texts=TEXTS, raw_scores=True, answer=[float(x) for x in raw])])
+
+
+def sparse(out, cls, config, **kw):
+    raw = out + ".raw"
+    os.makedirs(raw)
+    body(raw, cls, config)
+    t = m.Transformer(raw, max_seq_length=80, transformer_task="fill-mask")
+    st = SparseEncoder(modules=[t, SpladePooling(**kw)], device="cpu")
+    st.save(out)
+    shutil.rmtree(raw)
+    st = SparseEncoder(out, device="cpu")
+    dense = [st.encode([t], convert_to_sparse_tensor=False)[0] for t in TEXTS]
+    return dict(kind="sparse", cases=[dict(text=t, answer=[float(x) for x in d]) for t, d in zip(TEXTS, dense)])
+
+
+bert = tf.BertConfig(**BERT)
+qwen = tf.Qwen3Config(vocab_size=V, hidden_size=30, intermediate_size=34, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
+                      head_dim=6, max_position_embeddings=128, pad_token_id=259, bos_token_id=256, eos_token_id=257)
+one = dict(num_labels=1)
+MODELS = {
+    "cls-unit": lambda o: sentence(o, tf.BertModel, bert, lambda w: [m.Pooling(w, "cls"), m.Normalize()],
+                                   prompts={"query": "query: ", "passage": "passage: "}),
+    "concat-dense": lambda o: sentence(o, tf.BertModel, bert, lambda w: [
+        m.Pooling(w, ("cls", "max", "mean")), m.Dense(3 * w, 20), m.LayerNorm(20), m.Dense(20, 24, bias=False, activation_function=torch.nn.Identity()),
+        m.Normalize()]),
+    "no-prompt": lambda o: sentence(o, tf.RobertaModel, tf.RobertaConfig(**{**BERT, "pad_token_id": 1, "type_vocab_size": 1}), lambda w: [
+        m.Pooling(w, ("weightedmean", "mean_sqrt_len_tokens"), include_prompt=False)], prompts={"q": "find this: "}, default="q"),
+    "last-token": lambda o: sentence(o, tf.Qwen3Model, qwen, lambda w: [m.Pooling(w, "lasttoken"), m.Normalize()],
+                                     prompts={"query": "Instruct: find\nQuery:"}),
+    "cross-bert": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one)),
+    "cross-bert-untyped": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one), pair_types=False),
+    "cross-roberta": lambda o: cross(o, tf.XLMRobertaForSequenceClassification, tf.XLMRobertaConfig(
+        **{**BERT, "pad_token_id": 1, "type_vocab_size": 1}, **one), pair_types=False,
+        edit=lambda c: {**c, "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"}}),
+    "cross-modernbert": lambda o: cross(o, tf.ModernBertForSequenceClassification, tf.ModernBertConfig(
+        **{k: v for k, v in BERT.items() if k != "type_vocab_size"}, local_attention=14, classifier_pooling="mean", **one), pair_types=False),
+    "cross-distilbert": lambda o: cross(o, tf.DistilBertForSequenceClassification, tf.DistilBertConfig(
+        vocab_size=V, dim=30, n_layers=2, n_heads=5, hidden_dim=34, max_position_embeddings=90, pad_token_id=259, **one), pair_types=False),
+    "cross-qwen3": lambda o: cross(o, tf.Qwen3ForSequenceClassification, tf.Qwen3Config(**{**qwen.to_diff_dict(), **one}), pair_types=False),
+    "splade": lambda o: sparse(o, tf.BertForMaskedLM, bert),
+    "splade-sum": lambda o: sparse(o, tf.DistilBertForMaskedLM, tf.DistilBertConfig(vocab_size=V, dim=30, n_layers=2, n_heads=5, hidden_dim=34,
+                                   max_position_embeddings=90, pad_token_id=259), pooling_strategy="sum", activation_function="log1p_relu"),
+}
+
+if __name__ == "__main__":
+    out, wanted = sys.argv[1] if len(sys.argv) > 1 else "tests/st", sys.argv[2:]
+    os.makedirs(out, exist_ok=True)
+    for name, make in MODELS.items():
+        if wanted and name not in wanted:
+            continue
+        folder = os.path.join(out, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder + ".raw", ignore_errors=True)
+        x = make(folder)
+        for f in ("README.md",):
+            if os.path.exists(os.path.join(folder, f)):
+                os.remove(os.path.join(folder, f))
+        json.dump(x, open(os.path.join(folder, "expected.json"), "w"))
+        print(name, sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(folder) for f in fs) // 1024, "KB", flush=True)
