@@ -11,7 +11,7 @@
 /* A client that says something about normalizing replaces what the model does. */
 static bool left_out(const struct loom_job *j, const struct loom_layer_of *l)
 {
-	return l->kind == LOOM_LAYER_UNIT && j->req->normalize >= 0;
+	return l->kind == LOOM_SMALL_UNIT && j->req->normalize >= 0;
 }
 
 int64_t loom_job_width(const struct loom_job *j, int32_t width)
@@ -19,7 +19,7 @@ int64_t loom_job_width(const struct loom_job *j, int32_t width)
 	int64_t n = (int64_t)width * j->n_pool;
 	for (int i = 0; i < j->n_layer; i++) {
 		const struct loom_layer_of *l = &j->layers[i];
-		if (l->kind != LOOM_LAYER_UNIT && l->n_in != n)
+		if (l->kind != LOOM_SMALL_UNIT && l->n_in != n)
 			return -(int64_t)l->n_in;
 		n = l->n_out ? l->n_out : n;
 	}
@@ -36,7 +36,7 @@ static enum loom_status run_layers(const struct loom_job *j, float *v, int64_t n
 		enum loom_status rc = loom_layers_run(&j->layers[i], 1, v, &n, err);
 		if (rc)
 			return rc;
-		*unit = j->layers[i].kind == LOOM_LAYER_UNIT;
+		*unit = j->layers[i].kind == LOOM_SMALL_UNIT;
 	}
 	return LOOM_OK;
 }

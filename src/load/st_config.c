@@ -172,7 +172,7 @@ static enum loom_status read_layer(struct loom_st_config *c, const char *type, c
 	char full[PATH_MAX];
 
 	if (loom_str_eq(type, "Normalize")) {
-		*l = (struct loom_layer_of){.kind = LOOM_LAYER_UNIT};
+		*l = (struct loom_layer_of){.kind = LOOM_SMALL_UNIT};
 		return LOOM_OK;
 	}
 	if (!loom_path_join(full, sizeof(full), dir, path)) {

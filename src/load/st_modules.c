@@ -90,7 +90,7 @@ enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_sto
 	if (!t || t->n_dim != 2 || t->shape[0] < 1 || t->shape[1] < 1 || t->shape[0] > LOOM_MAX_EMBD || t->shape[1] > LOOM_MAX_EMBD) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %s", full, t ? "expected a matrix" : "it is missing");
 	}
-	l->kind = LOOM_LAYER_DENSE;
+	l->kind = LOOM_SMALL_DENSE;
 	l->n_out = (int32_t)t->shape[0];
 	l->n_in = (int32_t)t->shape[1];
 	l->weight = loom_arena_alloc(arena, (size_t)t->n_elem, sizeof(*l->weight));
@@ -115,7 +115,7 @@ enum loom_status loom_layer_norm(struct loom_layer_of *l, const struct loom_stor
 
 	(void)snprintf(full, sizeof(full), "%s.weight", name);
 	t = loom_store_find(s, full);
-	l->kind = LOOM_LAYER_NORM;
+	l->kind = LOOM_SMALL_NORM;
 	l->eps = eps;
 	l->n_in = l->n_out = t && t->n_dim == 1 && t->n_elem <= LOOM_MAX_EMBD ? (int32_t)t->n_elem : 0;
 	rc = read_vector(s, name, ".weight", l->n_in, true, &l->weight, arena, err);

@@ -72,11 +72,11 @@ enum loom_status loom_layers_run(const struct loom_layer_of *layers, int n_layer
 	for (int i = 0; i < n_layer; i++) {
 		const struct loom_layer_of *l = &layers[i];
 		enum loom_status st = LOOM_OK;
-		if (l->kind != LOOM_LAYER_UNIT && l->n_in != *width)
+		if (l->kind != LOOM_SMALL_UNIT && l->n_in != *width)
 			return loom_err_set(err, LOOM_E_INTERNAL, "layer %d takes %d numbers, not %lld", i, (int)l->n_in, (long long)*width);
-		if (l->kind == LOOM_LAYER_DENSE)
+		if (l->kind == LOOM_SMALL_DENSE)
 			st = dense(l, v, err);
-		else if (l->kind == LOOM_LAYER_NORM)
+		else if (l->kind == LOOM_SMALL_NORM)
 			norm(l, v);
 		else
 			loom_l2_normalize(v, *width);

@@ -64,7 +64,7 @@ static void everything_said_is_kept(void **state)
 	loom_st_config_init(&c);
 	if (loom_st_config_load(&c, dir.path, &err))
 		fail_msg("%s", err.message);
-	assert_true(c.present && c.n_layer == 1 && c.layers[0].kind == LOOM_LAYER_UNIT);
+	assert_true(c.present && c.n_layer == 1 && c.layers[0].kind == LOOM_SMALL_UNIT);
 	assert_int_equal(c.pooling, LOOM_POOL_CLS);
 	assert_int_equal(c.max_seq_length, 256);
 	assert_int_equal(c.do_lower_case, 0);
