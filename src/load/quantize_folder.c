@@ -45,10 +45,10 @@ static enum loom_status find_modules(struct writing *w, struct loom_err *err)
 	const struct loom_store *s = store_of(w);
 	const struct loom_plan *p = &w->opened.model->plan;
 
-	w->quant = loom_calloc(s->n_tensor, sizeof(*w->quant));
+	w->quant = loom_calloc(s->n_tensor, sizeof(const struct loom_quant *));
 	w->copy = loom_malloc(COPY_BYTES);
 	if (!w->quant || !w->copy) {
-		return loom_err_nomem(err, "quantizing", s->n_tensor * sizeof(*w->quant));
+		return loom_err_nomem(err, "quantizing", s->n_tensor * sizeof(const struct loom_quant *));
 	}
 	for (int32_t i = 0; i < p->n_weight; i++) {
 		for (int k = 0; k < p->weights[i].n_part; k++) {
@@ -83,7 +83,7 @@ static void entry(struct writing *w, const char *name, const char *suffix, const
 
 	loom_shape_show(n_dim, shape, dims, sizeof(dims));
 	(void)loom_buf_printf(&w->head, "%s\"%s%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", w->first ? "" : ",", name, suffix,
-		type, dims, (unsigned long long)w->at, (unsigned long long)(w->at + bytes));
+		type, dims, (unsigned long long)w->at, (unsigned long long)w->at + bytes);
 	w->at += bytes;
 	w->first = false;
 }

@@ -83,7 +83,7 @@ static const struct loom_gguf_pre pres[] = {
 	{ NAMES("deepseek-coder"), false, false, false, { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, DIGITS, BYTES } },
 	{ NAMES("deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"), false, false, false,
 		{ TRIPLE, HAN_KANA, PUNCTUATED "[\\r\\n]*|" TAIL, BYTES } },
-	{ NAMES("spark2_5"), false, false, false, { TRIPLE, HAN_KANA, PUNCTUATED "|[\\r\\n]|\\s+(?!\\S)|\\s+", SINGLE, BYTES } },
+	{ NAMES("spark2_5"), false, false, false, { TRIPLE, HAN_KANA, (PUNCTUATED "|[\\r\\n]|\\s+(?!\\S)|\\s+"), SINGLE, BYTES } },
 	{ NAMES("bloom", "poro-chat", "gpt3-finnish"), false, false, false, { SENTENCE, BYTES } },
 	{ NAMES("viking"), false, false, false, { SENTENCE, DIGITS, BYTES } },
 	{ NAMES("superbpe"), false, false, false, { "\\p{N}+", "(?=(\\d{3})+(?!\\d))", BYTES } },
