@@ -169,7 +169,8 @@ static size_t line_up(struct loom_runner *r, size_t *oldest)
 			*oldest = i;
 		r->line[n++] = (struct loom_turn){s->n_id - s->n_done, i};
 	}
-	qsort(r->line, n, sizeof *r->line, by_left);
+	if (n > 1)
+		qsort(r->line, n, sizeof *r->line, by_left);
 	return n;
 }
 

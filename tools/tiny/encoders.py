@@ -3,7 +3,7 @@ import transformers as tf
 
 from . import V, Tiny
 
-BERT = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=34, max_position_embeddings=90,
+BERT = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=34, max_position_embeddings=170,
             type_vocab_size=2, pad_token_id=259, bos_token_id=256, eos_token_id=257)
 LENGTHS = (1, 9, 70)
 
@@ -85,14 +85,14 @@ def modern_old(c):
 
 MODERN = {k: v for k, v in BERT.items() if k != "type_vocab_size"} | dict(local_attention=14, num_hidden_layers=4)
 ESM = {k: v for k, v in BERT.items() if k not in ("type_vocab_size",)} | dict(mask_token_id=258, pad_token_id=1)
-ROPE = dict(BERT, max_position_embeddings=128)
+ROPE = dict(BERT, max_position_embeddings=192)
 
 VARIANTS = {
     "roberta": bert(tf.RobertaConfig, tf.RobertaModel, pad_token_id=1),
     "roberta-mlm": bert(tf.RobertaConfig, tf.RobertaForMaskedLM, pad_token_id=1, type_vocab_size=1),
     "xlm-roberta": bert(tf.XLMRobertaConfig, tf.XLMRobertaModel, pad_token_id=1, type_vocab_size=1, layer_norm_eps=1e-5),
     "camembert": bert(tf.CamembertConfig, tf.CamembertModel, pad_token_id=5, type_vocab_size=1),
-    "distilbert": Tiny(lambda: tf.DistilBertConfig(vocab_size=V, dim=30, n_layers=2, n_heads=5, hidden_dim=34, max_position_embeddings=90),
+    "distilbert": Tiny(lambda: tf.DistilBertConfig(vocab_size=V, dim=30, n_layers=2, n_heads=5, hidden_dim=34, max_position_embeddings=170),
                        tf.DistilBertForMaskedLM, lengths=LENGTHS),
     "electra": bert(tf.ElectraConfig, tf.ElectraForMaskedLM, embedding_size=14),
     "electra-wide": bert(tf.ElectraConfig, tf.ElectraModel, embedding_size=30),
@@ -112,7 +112,8 @@ VARIANTS = {
     "jina_embeddings_v3": Tiny(lambda: tf.JinaEmbeddingsV3Config(**dict(ROPE, type_vocab_size=1)), tf.JinaEmbeddingsV3Model, lengths=LENGTHS),
     "eurobert": Tiny(lambda: tf.EuroBertConfig(**{k: v for k, v in ROPE.items() if k != "type_vocab_size"}, num_key_value_heads=1),
                      tf.EuroBertModel, lengths=LENGTHS),
-    "esm2": Tiny(lambda: tf.EsmConfig(**ESM, position_embedding_type="rotary", token_dropout=True), tf.EsmModel, lengths=LENGTHS),
+    "esm2": Tiny(lambda: tf.EsmConfig(**ESM, position_embedding_type="rotary", token_dropout=True), tf.EsmModel, lengths=LENGTHS,
+                 dtype="float32"),  # its frequencies are stored, and transformers takes them as they are
     "esm1b": Tiny(lambda: tf.EsmConfig(**ESM, position_embedding_type="absolute", emb_layer_norm_before=True), tf.EsmForMaskedLM,
                   lengths=LENGTHS),
 }

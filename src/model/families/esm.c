@@ -6,7 +6,7 @@ static const struct loom_key keys[] = {
 	MAPPED(POS, "position_embedding_type", "learned", "rotary=rotary|absolute=learned"), ALWAYS(POS_WHOLE, "true"),
 	MAPPED(POS_OFFSET, "pad_token_id", "2", "+1"), KEY(EMBED_NORM, "emb_layer_norm_before", "false"),
 	MAPPED(EMBED_SCALE, "token_dropout", "1", "true=0.88|false=1"), {LOOM_F_MASK_ID, "mask_token_id", NULL, NULL, "token_dropout"},
-	KEY(ROPE_THETA, "rope_theta", "10000"), END_KEYS};
+	KEY(ROPE_THETA, "rope_theta", "10000"), ALWAYS(HEAD_ACT, "gelu"), END_KEYS};
 static const struct loom_key_rule rules[] = {{"is_decoder", "false"}, {"is_folding_model", "false"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 
@@ -25,6 +25,8 @@ const struct loom_family loom_family_esm = {
 		[LOOM_ROLE_ATTN_NORM] = {"encoder.layer.%d.attention.LayerNorm", NULL},
 		[LOOM_ROLE_MLP_NORM] = {"encoder.layer.%d.LayerNorm", NULL},
 		[LOOM_ROLE_FINAL_NORM] = {"encoder.emb_layer_norm_after", NULL},
+		[LOOM_ROLE_HEAD_DENSE] = {"/lm_head.dense", NULL}, [LOOM_ROLE_HEAD_NORM] = {"/lm_head.layer_norm", NULL},
+		[LOOM_ROLE_HEAD] = {"/lm_head.decoder", NULL}, [LOOM_ROLE_HEAD_BIAS] = {"/lm_head", NULL},
 	},
 	.rules = rules,
 	.blocks = blocks,
