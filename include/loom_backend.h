@@ -34,6 +34,7 @@ enum loom_weight_kind {
 	LOOM_WEIGHT_MATRIX, /* y = x W^T; packed by the backend, kept in its stored float type */
 	LOOM_WEIGHT_TABLE,  /* rows looked up by EMBED */
 	LOOM_WEIGHT_VECTOR, /* norm weights, biases: float32 after loading */
+	LOOM_WEIGHT_SPREAD, /* computed from other weights when all are loaded: struct loom_spread */
 };
 /* A matrix [n_row, n_col] whose file holds codes and scales in tensors of their own, or one that is quantized while it is read
  * (MAKE_*: codes is then the float tensor). shared/reference/quantization.md has the formats bit by bit; src/quant/module.c reads them. */
@@ -65,6 +66,15 @@ struct loom_weight_part {
 	int rope_unpermute;    /* >0: rows are in GGUF's interleaved-rope order for this many heads: undo it to the
 	                        * half-split order of transformers (row h*d + j + (d/2)*i  <-  h*d + 2*j + i) */
 };
+/* What rows of a table, one for each distance between a key and a query, give to scores: y = the table's rows, normed, times a matrix, each
+ * where it is there; the weight [n_row, plan->distances.n] holds in column i the columns col .. col+n_row-1 of y's row distances.row[i]. */
+struct loom_spread {
+	int32_t table;           /* weight: a TABLE */
+	int32_t norm, norm_bias; /* weights of a layer norm; -1 none */
+	float eps;
+	int32_t matrix, bias;    /* -1 none */
+	int32_t col;
+};
 struct loom_weight {
 	char name[96];         /* role with layer, e.g. "layers.3.attn.qkv"; messages use the tensors' own names */
 	enum loom_weight_kind kind;
@@ -75,6 +85,8 @@ struct loom_weight {
 	int n_part;            /* 0: weight not bound (plan printed without weights), or constant */
 	struct loom_weight_part *part; /* [n_part] */
 	const float *constant; /* [n_row, n_col] values computed instead of stored (sinusoidal positions); NULL: stored */
+	const struct loom_spread *spread; /* SPREAD */
+	bool passing;          /* read by SPREADs only, and not kept after them */
 	bool packed;           /* MATRIX: quantized parts (quant or a block type) stay as they are stored */
 	enum loom_dtype dtype; /* how the backend keeps the rest: F32, F16 or BF16 (VECTOR always F32); TABLE: maybe a block type */
 };
@@ -166,6 +178,9 @@ struct loom_op {
 	int32_t sinks;           /* ATTEND: weight [H], a score for each head that takes its share of the softmax without a value
 	                          * (gpt-oss); -1 none. ATTN_PROBS leave it out, so that a row sums to less than 1 */
 	enum loom_score_bias score_bias;
+	int32_t rel_bias;        /* ATTEND: weight [H, distances], added to scores by the distance of key and query; -1 none */
+	int32_t rel_key, rel_query; /* ATTEND: weights [H d, distances]: q . rel_key + k . rel_query of the distance is added to q . k before the
+	                          * scale; -1 none */
 	int32_t n_tap, d_state;  /* CONV; SCAN */
 	int64_t state_at;        /* CONV, SCAN, DELTA: where the op's floats begin in a sequence's state */
 	int32_t rope;            /* ROTATE: index into plan ropes */
@@ -200,6 +215,13 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 /* How matrix products are computed. FLOAT32 is exact mode; BF16 keeps matrices in bfloat16 and rounds the rows that meet them
  * (docs/numerics.md). */
 enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_COMPUTE_INT8, LOOM_N_COMPUTE };
+/* Distances key - query, from -zero to n - 1 - zero, and which row of the tables each has. The first and last LOOM_FAR have one row, which is
+ * that of all that lie beyond. */
+#define LOOM_FAR 16
+struct loom_distances {
+	int32_t n, zero;             /* n 0: none are told apart */
+	int32_t *row;                /* [n] */
+};
 struct loom_plan {
 	int32_t n_layer, n_embd, n_head, n_head_kv, d_head, n_vocab; /* n_vocab: rows of the embedding table */
 	int32_t n_ctx;               /* positions that a sequence may have, at most */
@@ -220,6 +242,7 @@ struct loom_plan {
 	struct loom_router *routers;   /* [n_router] */
 	int32_t n_router;
 	float *alibi;                /* [n_head] slopes of score_bias; NULL: none. src/model/alibi.c */
+	struct loom_distances distances; /* src/model/distance.c */
 };
 
 /* ---- one step ---- */

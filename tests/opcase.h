@@ -25,7 +25,7 @@ static inline struct loom_op *opcase_op(struct opcase *c, enum loom_op_kind kind
 
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
-	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = -1;
+	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = op->rel_bias = op->rel_key = op->rel_query = -1;
 	op->scale = 1.0f;
 	op->n_group = 1;
 	op->a.slot = op->b.slot = op->c.slot = op->out.slot = -1;

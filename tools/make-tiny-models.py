@@ -88,13 +88,13 @@ def greedy(model, ids, count=24):
 
 
 def expected(model, t):
-    decoder = any(s in type(model).__name__ for s in ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
+    decoder = not t.encoder and any(s in type(model).__name__ for s in ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
     words = decoder or type(model).__name__.endswith("ForMaskedLM")
     tensors = {}
     for i, n in enumerate(t.lengths):
         ids = torch.randint(0, 256, (1, n))
         with torch.no_grad():
-            o = model(ids, output_hidden_states=True)
+            o = (model.encoder if t.encoder else model)(ids, output_hidden_states=True)
         tensors[f"ids.{i}"] = ids[0].to(torch.int32)
         states = [h[0] for h in o.hidden_states]
         if t.last:

@@ -116,6 +116,25 @@ static void adjust_ffn(struct loom_config *cfg)
 	cfg->n_ffn = (int32_t)(n < LOOM_MAX_EMBD * 8 ? n : LOOM_MAX_EMBD * 8);
 }
 
+static enum loom_status relative(struct loom_config *cfg, const char *where, struct loom_err *err)
+{
+	if (cfg->rel == LOOM_REL_NONE) {
+		return LOOM_OK;
+	}
+	if (cfg->rel_max == 0) {
+		cfg->rel_max = (int32_t)(cfg->n_ctx < LOOM_MAX_RELATIVE ? cfg->n_ctx : 0);
+	}
+	if (cfg->causal || cfg->n_head_kv != cfg->n_head) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: relative positions are supported where every token sees every other, without shared keys",
+			where);
+	}
+	if (cfg->rel_max < 2 || cfg->n_bucket / (cfg->rel == LOOM_REL_BUCKETS ? 4 : 2) >= cfg->rel_max - 1 ||
+		(cfg->rel == LOOM_REL_BUCKETS && cfg->n_bucket == 0)) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %d buckets for distances up to %d", where, cfg->n_bucket, cfg->rel_max);
+	}
+	return LOOM_OK;
+}
+
 static enum loom_status experts(struct loom_config *cfg, const char *where, struct loom_err *err)
 {
 	int32_t groups;
@@ -150,7 +169,8 @@ static void scales(struct loom_config *cfg)
 	if (!cfg->attn_scaled) {
 		cfg->attn_scale = 1;
 	} else if (cfg->attn_scale == 0) {
-		cfg->attn_scale = 1.0 / sqrt(cfg->query_scalar > 0 ? cfg->query_scalar : (double)cfg->d_head);
+		/* products of rows of distances count like products of queries and keys */
+		cfg->attn_scale = 1.0 / sqrt((cfg->query_scalar > 0 ? cfg->query_scalar : (double)cfg->d_head) * (1 + cfg->rel_key + cfg->rel_query));
 	}
 	if (!cfg->embed_scaled) {
 		cfg->embed_scale = 1;
@@ -193,5 +213,6 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 	adjust_ffn(cfg);
 	scales(cfg);
 	rc = mixers(cfg, where, err);
+	rc = rc ? rc : relative(cfg, where, err);
 	return rc ? rc : experts(cfg, where, err);
 }

@@ -19,6 +19,9 @@ enum loom_pos_kind { LOOM_POS_NONE, LOOM_POS_ROTARY, LOOM_POS_LEARNED, LOOM_POS_
 /* Norms of queries and keys: of each head with one weight for all heads; of the whole width; of each head with a weight a head (in one
  * tensor, or in one a head). */
 enum loom_qk_norm { LOOM_QK_NONE, LOOM_QK_HEAD, LOOM_QK_WHOLE, LOOM_QK_EACH_HEAD, LOOM_QK_HEAD_TENSORS };
+/* Positions by the distance of key and query: a bias a head for each bucket of distances (T5); rows that queries and keys are multiplied with
+ * (DeBERTa, https://arxiv.org/abs/2006.03654). */
+enum loom_rel_kind { LOOM_REL_NONE, LOOM_REL_BUCKETS, LOOM_REL_DISENTANGLED };
 /* Norms of a selective scan's dt, B and C. */
 enum loom_scan_norm { LOOM_SCAN_PLAIN, LOOM_SCAN_RMS, LOOM_SCAN_RMS_WEIGHTS };
 /* How q, k and v are stored: three tensors; one with q|k|v; one with q..q|k|v for each kv head; one with q|v|k for each of qkv_blocks
@@ -95,6 +98,12 @@ struct loom_config {
 	double rotary_part;           /* share of a head that is rotated */
 	int32_t rotary_dim;           /* the same in columns; 0: by rotary_part */
 	bool rope_interleaved;
+	enum loom_rel_kind rel;       /* beside pos */
+	int32_t n_bucket, rel_max;    /* 0: DISENTANGLED has a row for each distance; rel_max: the distance from which on all are one */
+	bool rel_each;                /* BUCKETS: each layer has a table of its own */
+	bool rel_key, rel_query;      /* DISENTANGLED: queries meet rows, keys meet rows */
+	bool rel_shared;              /* ... made by the layer's own matrices of keys and queries */
+	bool rel_norm;                /* ... after a norm */
 	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
 	int32_t d_value;              /* width of a value head; d_head but for latent attention */
 	bool attn_gate;               /* the heads' results times sigmoids, computed from the rows behind each head's query */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config_internal.h"
+#include "str.h"
 
 const json_t *loom_config_find(const json_t *root, const char *keys, char buf[64], const char **leaf)
 {
@@ -64,8 +65,29 @@ bool loom_config_text_is(const json_t *v, const char *text, size_t n)
 	return len == n && n > 0 && memcmp(is, text, n) == 0;
 }
 
+/* Are the words of a text "a|b" all among the values? */
+static bool words_of(const json_t *v, const char *values)
+{
+	for (const char *p = json_string_value(v); p; p = loom_words_next(p)) {
+		char word[64];
+		size_t n = loom_word_len(p);
+		if (n == 0 || n >= sizeof(word)) {
+			return false;
+		}
+		memcpy(word, p, n);
+		word[n] = '\0';
+		if (!loom_words_have(values, word)) {
+			return false;
+		}
+	}
+	return json_is_string(v);
+}
+
 static bool one_of(const json_t *v, const char *values)
 {
+	if (json_is_string(v) && strchr(json_string_value(v), '|')) {
+		return words_of(v, values);
+	}
 	for (const char *p = values; p; p = loom_words_next(p)) {
 		if (loom_config_text_is(v, p, loom_word_len(p))) {
 			return true;
@@ -108,6 +130,17 @@ static enum loom_status check_rule(const struct loom_config *cfg, const struct l
 	return LOOM_OK;
 }
 
+/* Does the family say itself which values a key may have? */
+static bool has_rule(const struct loom_family *f, const char *key)
+{
+	for (const struct loom_key_rule *r = f->rules; r && r->key; r++) {
+		if (strcmp(r->key, key) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum loom_status loom_config_rules(const struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 {
 	static const struct loom_key_rule common[] = {{"pruned_heads", "null|{}"},
@@ -116,7 +149,7 @@ enum loom_status loom_config_rules(const struct loom_config *cfg, const json_t *
 
 	for (size_t t = 0; t < 2; t++) {
 		for (const struct loom_key_rule *r = tables[t]; r && r->key; r++) {
-			enum loom_status rc = check_rule(cfg, r, root, where, err);
+			enum loom_status rc = t == 0 && has_rule(cfg->family, r->key) ? LOOM_OK : check_rule(cfg, r, root, where, err);
 			if (rc) {
 				return rc;
 			}
@@ -156,6 +189,17 @@ static enum loom_status take_changed(struct loom_config *cfg, const struct loom_
 	return loom_field_set_text(cfg, k->field, text, c->where, err);
 }
 
+/* Is the word among those of a list, or of a text "a|b"? */
+static bool has_word(const json_t *v, const char *word)
+{
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		if (loom_str_eq(json_string_value(json_array_get(v, i)), word)) {
+			return true;
+		}
+	}
+	return json_is_string(v) && loom_words_have(json_string_value(v), word);
+}
+
 /* The row's value in the config: the member leaf of obj. */
 static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, const struct loom_json_ctx *c, const json_t *obj,
 	const char *leaf, struct loom_err *err)
@@ -168,6 +212,9 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 	}
 	if (k->map[0] == '+' || k->map[0] == '/') {
 		return take_changed(cfg, k, c, obj, leaf, err);
+	}
+	if (k->map[0] == '~') {
+		return loom_field_set_text(cfg, k->field, has_word(v, k->map + 1) ? "true" : "false", c->where, err);
 	}
 	if (!mapped(v, k->map, text)) {
 		if (loom_words_have(k->map, "*")) {

@@ -37,6 +37,8 @@ static const struct word routers[] = {{"softmax", LOOM_ROUTER_SOFTMAX}, {"sigmoi
 	{"topk_softmax", LOOM_ROUTER_TOPK_SOFTMAX}, {"sparsemixer", LOOM_ROUTER_SPARSEMIXER}, {NULL, 0}};
 static const struct word scan_norms[] = {{"plain", LOOM_SCAN_PLAIN}, {"rms", LOOM_SCAN_RMS}, {"rms_weights", LOOM_SCAN_RMS_WEIGHTS},
 	{NULL, 0}};
+static const struct word rels[] = {{"none", LOOM_REL_NONE}, {"buckets", LOOM_REL_BUCKETS}, {"disentangled", LOOM_REL_DISENTANGLED},
+	{NULL, 0}};
 /* The names of transformers' ACT2FN. */
 static const struct word acts[] = {
 	{"silu", LOOM_ACT_SILU}, {"swish", LOOM_ACT_SILU}, {"gelu", LOOM_ACT_GELU_ERF}, {"gelu_python", LOOM_ACT_GELU_ERF},
@@ -45,7 +47,7 @@ static const struct word acts[] = {
 	{"relu2", LOOM_ACT_RELU2}, {"quick_gelu", LOOM_ACT_QUICK_GELU}, {"tanh", LOOM_ACT_TANH}, {"xielu", LOOM_ACT_XIELU}, {NULL, 0}};
 static const struct word *const words[] = {[LOOM_FIELD_NORM] = norms, [LOOM_FIELD_ACT] = acts, [LOOM_FIELD_POS] = positions,
 	[LOOM_FIELD_QK_NORM] = qk_norms, [LOOM_FIELD_QKV] = layouts, [LOOM_FIELD_GLU] = glus, [LOOM_FIELD_ROUTER] = routers,
-	[LOOM_FIELD_SCAN_NORM] = scan_norms};
+	[LOOM_FIELD_SCAN_NORM] = scan_norms, [LOOM_FIELD_REL] = rels};
 
 const char *loom_field_name(enum loom_field f)
 {

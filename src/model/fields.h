@@ -57,7 +57,9 @@ struct loom_config;
 	X(ROUTER_SCALE, router_scale, NUM, -1e6, 1e6) X(ROUTER_JITTER, router_jitter, NUM, 0, 1) X(GROUP_LIMIT, group_limit, BOOL, 0, 0) \
 	X(N_EXPERT_GROUP, n_expert_group, INT, 1, LOOM_MAX_EXPERT) X(N_EXPERT_GROUP_USED, n_expert_group_used, INT, 1, LOOM_MAX_EXPERT) \
 	X(N_GROUP_BEST, n_group_best, INT, 1, 2) X(ROPE_INTERLEAVED, rope_interleaved, BOOL, 0, 0) \
-	X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0)
+	X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0) X(REL, rel, REL, 0, 0) X(N_BUCKET, n_bucket, INT, 4, LOOM_MAX_RELATIVE) \
+	X(REL_MAX, rel_max, INT, 2, LOOM_MAX_RELATIVE) X(REL_EACH, rel_each, BOOL, 0, 0) X(REL_KEY, rel_key, BOOL, 0, 0) \
+	X(REL_QUERY, rel_query, BOOL, 0, 0) X(REL_SHARED, rel_shared, BOOL, 0, 0) X(REL_NORM, rel_norm, BOOL, 0, 0)
 
 enum loom_field {
 #define X(id, member, type, least, most) LOOM_F_##id,
@@ -67,7 +69,7 @@ enum loom_field {
 };
 enum loom_field_type { LOOM_FIELD_INT, LOOM_FIELD_LONG, LOOM_FIELD_NUM, LOOM_FIELD_BOOL, LOOM_FIELD_NORM, LOOM_FIELD_ACT, LOOM_FIELD_POS,
 	LOOM_FIELD_QK_NORM, LOOM_FIELD_QKV, LOOM_FIELD_GLU, LOOM_FIELD_ROUTER,
-	LOOM_FIELD_SCAN_NORM };
+	LOOM_FIELD_SCAN_NORM, LOOM_FIELD_REL };
 
 const char *loom_field_name(enum loom_field f);
 /* LOOM_N_FIELD when no field has that name. */

@@ -156,6 +156,9 @@ static enum loom_status check_map(const struct reader *r, const struct loom_key 
 	if (!k->map) {
 		return LOOM_OK;
 	}
+	if (k->map[0] == '~') {
+		return loom_field_type(k->field) == LOOM_FIELD_BOOL && k->map[1] ? LOOM_OK : fail(r, path, "\"~word\" gives true or false");
+	}
 	if (k->map[0] == '+' || k->map[0] == '/') {
 		const char *p = k->map + (k->map[0] == '/' ? 2 : 0);
 		bool divides = k->map[0] != '/' || (k->map[1] >= '1' && k->map[1] <= '9');

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alibi.h"
+#include "distance.h"
 #include "plan_internal.h"
 
 #define OPS_OUTSIDE 24 /* ops around the blocks, at most */
@@ -86,7 +87,7 @@ struct loom_op *loom_plan_add(struct loom_builder *b, enum loom_op_kind kind)
 	op->kind = kind;
 	op->layer = (int16_t)b->layer;
 	op->out_rows = b->out_rows;
-	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = -1;
+	op->w = op->bias = op->w2 = op->bias2 = op->rope = op->router = op->sinks = op->rel_bias = op->rel_key = op->rel_query = -1;
 	op->scale = 1.0f;
 	op->a.slot = op->b.slot = op->c.slot = op->out.slot = -1;
 	return op;
@@ -228,6 +229,7 @@ static void embeddings(struct loom_builder *b)
 	if (c->d_embed > 0 && c->embed_narrow) {
 		loom_plan_add_linear(b, "embed_in", &in, 1, true, narrow, resid);
 	}
+	loom_plan_relative_begin(b);
 	if (!c->hidden_after) {
 		loom_plan_add_tap(b, LOOM_SITE_HIDDEN, 0, resid);
 	}
@@ -400,13 +402,14 @@ static enum loom_status make_room(struct loom_plan *p, const struct loom_config 
 		}
 		loom_alibi_slopes(p->alibi, c->n_head, c->alibi_max);
 	}
-	return LOOM_OK;
+	return c->rel == LOOM_REL_NONE ? LOOM_OK : loom_distances_make(&p->distances, c, arena, err);
 }
 
 enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
 	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err)
 {
-	struct loom_builder b = {.cfg = cfg, .p = p, .layer = -1};
+	struct loom_builder b = {.cfg = cfg, .p = p, .layer = -1, .rel_table = -1, .rel_norm = -1, .rel_norm_bias = -1, .rel_bias = -1,
+		.rel_key = -1, .rel_query = -1};
 	enum loom_status rc;
 
 	sizes(p, cfg);

@@ -13,6 +13,9 @@ struct loom_builder {
 	bool out_rows;
 	bool tied;              /* the head's matrix is the token embedding */
 	int32_t sinks;          /* of the layer; -1 none */
+	int32_t rel_table;      /* TABLE of relative positions; -1 none, or each layer has its own */
+	int32_t rel_norm, rel_norm_bias; /* over its rows; -1 none */
+	int32_t rel_bias, rel_key, rel_query; /* SPREADs of the layer; -1 none */
 };
 
 /* The whole of a slot, or some of its columns; the slot is in use from then on. */
@@ -40,6 +43,9 @@ void loom_plan_gate_heads(struct loom_builder *b, struct loom_view in);
 void loom_plan_short_conv(struct loom_builder *b, struct loom_view in, struct loom_view out);
 void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_view out);
 void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_view out);
+/* Relative positions: what is before the layers; what the layer's ATTEND adds to scores. plan_relative.c */
+void loom_plan_relative_begin(struct loom_builder *b);
+void loom_plan_relative(struct loom_builder *b);
 /* One step of a block program. plan_steps.c */
 void loom_plan_step(struct loom_builder *b, const struct loom_step *s);
 

@@ -52,6 +52,12 @@ static void put_weight(const struct loom_plan *p, int32_t w, const char *label, 
 		(void)loom_buf_printf(out, "  %s %s[%lld,%lld] %s", label, x->name, (long long)x->n_row, (long long)x->n_col,
 			loom_dtype_name(x->dtype));
 	}
+	if (x->spread) {
+		put_weight(p, x->spread->table, "of", out);
+		put_weight(p, x->spread->norm, "norm", out);
+		put_weight(p, x->spread->matrix, "w", out);
+		(void)loom_buf_printf(out, x->spread->col > 0 ? " from %d" : "", x->spread->col);
+	}
 	for (int i = 0; i < x->n_part; i++) {
 		const struct loom_weight_part *t = &x->part[i];
 		(void)loom_buf_printf(out, "%s%s%s", i == 0 ? " <- " : " | ", t->tensor->name, t->transposed ? "^T" : "");
@@ -198,6 +204,9 @@ static void put_op(const struct loom_plan *p, int32_t i, struct loom_buf *out)
 	put_weight(p, op->w2, "w2", out);
 	put_weight(p, op->bias2, "bias2", out);
 	put_weight(p, op->sinks, "sinks", out);
+	put_weight(p, op->rel_bias, "distance", out);
+	put_weight(p, op->rel_key, "distance to key", out);
+	put_weight(p, op->rel_query, "distance to query", out);
 	(void)loom_buf_putc(out, '\n');
 }
 

@@ -104,6 +104,9 @@ static void attention_fields(struct loom_builder *b, struct loom_op *op, int32_t
 	const struct loom_config *c = b->cfg;
 
 	op->sinks = sinks;
+	op->rel_bias = b->rel_bias;
+	op->rel_key = b->rel_key;
+	op->rel_query = b->rel_query;
 	op->a = loom_plan_queries(b);
 	op->n_head = c->n_head;
 	op->n_head_kv = c->n_head_kv;
@@ -199,6 +202,7 @@ static void attend(struct loom_builder *b, enum loom_step_kind kind)
 	struct loom_op *op = loom_plan_add(b, kind == LOOM_STEP_ATTEND ? LOOM_OP_ATTEND : LOOM_OP_KV_STORE);
 
 	if (kind == LOOM_STEP_ATTEND) {
+		loom_plan_relative(b);
 		b->sinks = c->sinks ? loom_plan_vector(b, LOOM_ROLE_SINKS, "", c->n_head, 0) : -1;
 		attention_fields(b, op, b->sinks);
 		op->out = loom_plan_view(b, LOOM_SLOT_HEADS);

@@ -5,6 +5,7 @@
 /* X(id, word): the word is the role's name in manifests and plans, with "layers.N." before it inside blocks. */
 #define LOOM_ROLE_LIST(X) \
 	X(EMBED_TOKEN, "embed_tokens") X(EMBED_POSITION, "embed_positions") X(EMBED_TYPE, "embed_types") \
+	X(REL_BIAS, "rel_bias") X(REL_EMBED, "rel_embed") X(REL_NORM, "rel_norm") X(REL_KEY, "attn.rel_key") X(REL_QUERY, "attn.rel_query") \
 	X(EMBED_TASK, "embed_tasks") X(EMBED_NORM, "embed_norm") \
 	X(EMBED_IN, "embed_in") X(EMBED_OUT, "embed_out") \
 	X(ATTN_NORM, "attn_norm") X(Q, "attn.q") X(K, "attn.k") X(V, "attn.v") X(QKV, "attn.qkv") X(O, "attn.out") \

@@ -344,3 +344,18 @@ int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, 
 	b->no_memory = b->no_memory || !values;
 	return b->plan->n_weight - 1;
 }
+
+int32_t loom_bind_spread(struct loom_binder *b, const struct loom_bind *what, const struct loom_spread *from, int32_t n_row)
+{
+	struct loom_weight *w = add_weight(b, what);
+	struct loom_spread *spread = loom_arena_alloc(b->arena, 1, sizeof(*spread));
+
+	w->n_row = n_row;
+	w->dtype = LOOM_F32;
+	w->spread = spread;
+	b->no_memory = b->no_memory || !spread;
+	if (spread) {
+		*spread = *from;
+	}
+	return b->plan->n_weight - 1;
+}

@@ -49,6 +49,8 @@ struct loom_bind {
 int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const struct loom_bind_part *parts, int n);
 /* Adds a weight whose values [n_row, n_col] are given. */
 int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, const float *values, int32_t n_row);
+/* Adds a weight [n_row, distances] that others give. Its index. */
+int32_t loom_bind_spread(struct loom_binder *b, const struct loom_bind *what, const struct loom_spread *from, int32_t n_row);
 /* Does the store hold a tensor of this role and suffix at a layer? false without a store. */
 bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix);
 /* Does the store hold a tensor of this role and suffix (layer 0's)? false without a store. */

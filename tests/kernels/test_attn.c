@@ -21,7 +21,17 @@ struct pages {
 struct extras {
 	float softcap;
 	bool bias, sink;
+	bool rel_key, rel_query;
 };
+
+#define N_FAR 90 /* columns of tables of distances */
+
+static int32_t column(const struct loom_attn_row *r, int32_t j)
+{
+	int32_t first = j / 16 * 16, at = first + r->at;
+
+	return (at < 0 ? 0 : at > r->last ? r->last : at) + j % 16;
+}
 
 static void open_pages(struct pages *p, int32_t d, int32_t dv)
 {
@@ -63,10 +73,12 @@ static void exact(const struct pages *p, const struct loom_attn_kv *kv, const st
 		double s = 0;
 		for (int32_t i = 0; i < p->d; i++) {
 			s += (double)r->q[i] * (double)*key(p, j, i);
+			s += kv->rel_key ? (double)r->q[i] * (double)kv->rel_key[i * N_FAR + column(r, j)] : 0;
+			s += kv->rel_query ? (double)*key(p, j, i) * (double)kv->rel_query[i * N_FAR + column(r, j)] : 0;
 		}
 		s *= (double)kv->scale;
 		s = cap > 0 ? cap * tanh(s / cap) : s;
-		probs[j] = s + (r->bias ? (double)r->bias[j] - (double)r->bias_base : 0);
+		probs[j] = s + (r->bias ? (double)r->bias[column(r, j)] - (double)r->bias_base : 0);
 		top = fmax(top, probs[j]);
 	}
 	sum = r->sink ? exp((double)*r->sink - top) : 0;
@@ -98,8 +110,14 @@ static int make_rows(struct loom_attn_row *rows, const float *q, float *out, con
 		rows[i] = (struct loom_attn_row){.q = q + (size_t)i * (size_t)p->d, .out = out + (size_t)i * (size_t)p->dv, .lo = range[i][0],
 			.hi = range[i][1]};
 		if (x->bias) {
-			rows[i].bias = bias + i;
+			rows[i].bias = bias;
+			rows[i].at = i;
+			rows[i].last = INT32_MAX;
 			rows[i].bias_base = bias[i];
+		}
+		if (x->rel_key || x->rel_query || (x->bias && x->sink)) { /* before, inside and beyond the table */
+			rows[i].at = 40 - 11 * i;
+			rows[i].last = N_FAR - 16;
 		}
 		rows[i].sink = x->sink ? &sinks[i] : NULL;
 	}
@@ -132,7 +150,13 @@ static void check_width(int32_t d, int32_t dv, const struct extras *x)
 
 	open_pages(&p, d, dv);
 	struct loom_attn_kv kv = view(&p);
+	static float tables[2][64 * N_FAR];
+	assert_true(d <= 64 || !x->rel_key);
+	check_fill(tables[0], sizeof(tables) / sizeof(float), 31);
 	kv.softcap = x->softcap;
+	kv.rel_key = x->rel_key ? tables[0] : NULL;
+	kv.rel_query = x->rel_query ? tables[1] : NULL;
+	kv.rel_stride = N_FAR;
 	check_fill(q, n_q, 77);
 	int m = make_rows(rows, q, want, &p, x);
 	loom_attn_ref.attend(&kv, rows, m);
@@ -173,7 +197,8 @@ static void isas_and_cuts_agree(void **state)
 
 static void with_extras_too(void **state)
 {
-	static const struct extras extras[] = {{3.5f, false, false}, {0, true, false}, {0, false, true}, {2.0f, true, true}};
+	static const struct extras extras[] = {{.softcap = 3.5f}, {.bias = true}, {.sink = true},
+		{.softcap = 2.0f, .bias = true, .sink = true}, {.rel_key = true}, {.rel_query = true}, {.rel_key = true, .rel_query = true, .bias = true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {

@@ -19,7 +19,17 @@ struct attend_case {
 	float softcap;
 	enum loom_score_bias bias;
 	bool sinks;
+	bool rel_bias, rel_key, rel_query;
 };
+
+#define FAR 30 /* distances from here on are one */
+#define ZERO (FAR + LOOM_FAR - 1)
+#define N_DISTANCE (2 * ZERO + 1)
+
+static int32_t distance(int32_t q, int32_t k)
+{
+	return ZERO + (k - q < -FAR ? -FAR : k - q > FAR ? FAR : k - q);
+}
 
 static double bf16(double x)
 {
@@ -53,9 +63,12 @@ static void exact(const struct opcase *c, const struct loom_op *op, const struct
 		double s = 0;
 		for (int32_t i = 0; i < D; i++) {
 			s += (double)query[i] * (double)key[i];
+			s += t->rel_key ? (double)query[i] * (double)c->plain[op->rel_key][(kv * D + i) * N_DISTANCE + distance(q, k)] : 0;
+			s += t->rel_query ? (double)key[i] * (double)c->plain[op->rel_query][(kv * D + i) * N_DISTANCE + distance(q, k)] : 0;
 		}
 		s *= (double)op->scale;
 		s = t->softcap > 0 ? (double)t->softcap * tanh(s / (double)t->softcap) : s;
+		s += t->rel_bias ? (double)c->plain[op->rel_bias][h * N_DISTANCE + distance(q, k)] : 0;
 		s += t->bias == LOOM_SCORE_ALIBI ? -slope * abs(q - k) : 0;
 		s += t->bias == LOOM_SCORE_ALIBI_BF16 ? (double)op->scale * (bf16(bf16(slope) * bf16(k)) - bf16(bf16(slope) * bf16(q))) : 0;
 		probs[k] = seen(t, q, k) ? s : -INFINITY;
@@ -73,6 +86,22 @@ static void exact(const struct opcase *c, const struct loom_op *op, const struct
 			out[i] += probs[k] * (double)opcase_input(c, k)[H * D + K * D + kv * DV + i];
 		}
 	}
+}
+
+/* A table of distances, whose far ends are alike. */
+static int32_t far_alike(struct opcase *c, int32_t n_row)
+{
+	int32_t w = opcase_weight(c, LOOM_WEIGHT_VECTOR, n_row * N_DISTANCE, 1);
+	float *v = c->packed[w].vector;
+
+	for (int32_t r = 0; r < n_row; r++, v += N_DISTANCE) {
+		for (int32_t i = 0; i < LOOM_FAR; i++) {
+			v[i] = v[LOOM_FAR - 1];
+			v[N_DISTANCE - 1 - i] = v[N_DISTANCE - LOOM_FAR];
+		}
+	}
+	memcpy(c->plain[w], c->packed[w].vector, (size_t)n_row * N_DISTANCE * sizeof(float));
+	return w;
 }
 
 static void make(struct opcase *c, const struct attend_case *t, float *slopes)
@@ -105,6 +134,12 @@ static void make(struct opcase *c, const struct attend_case *t, float *slopes)
 	op->softcap = t->softcap;
 	op->score_bias = t->bias;
 	op->sinks = t->sinks ? opcase_weight(c, LOOM_WEIGHT_VECTOR, H, 1) : -1;
+	if (t->rel_bias || t->rel_key || t->rel_query) {
+		c->plan.distances = (struct loom_distances){.n = N_DISTANCE, .zero = ZERO};
+		op->rel_bias = t->rel_bias ? far_alike(c, H) : -1;
+		op->rel_key = t->rel_key ? far_alike(c, K * D) : -1;
+		op->rel_query = t->rel_query ? far_alike(c, K * D) : -1;
+	}
 	c->ops[c->plan.n_op] = *op;
 	c->ops[c->plan.n_op].kind = LOOM_OP_TAP;
 	c->ops[c->plan.n_op++].site = LOOM_SITE_ATTN_PROBS;
@@ -144,7 +179,10 @@ static void extras_are_what_they_say(void **state)
 		{.causal = true}, {.causal = true, .window = 9}, {.causal = true, .window = 40, .chunked = true}, {.causal = false},
 		{.causal = false, .window = 5}, {.causal = false, .window = 70}, {.causal = true, .softcap = 1.5f},
 		{.causal = true, .bias = LOOM_SCORE_ALIBI}, {.causal = false, .bias = LOOM_SCORE_ALIBI},
-		{.causal = true, .bias = LOOM_SCORE_ALIBI_BF16}, {.causal = true, .sinks = true}, {.causal = true, .sinks = true, .window = 8}};
+		{.causal = true, .bias = LOOM_SCORE_ALIBI_BF16}, {.causal = true, .sinks = true}, {.causal = true, .sinks = true, .window = 8},
+		{.causal = false, .rel_bias = true}, {.causal = true, .rel_bias = true}, {.causal = false, .rel_key = true},
+		{.causal = false, .rel_query = true}, {.causal = false, .rel_key = true, .rel_query = true, .rel_bias = true, .window = 70},
+		{.causal = true, .rel_key = true, .rel_query = true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -97,7 +97,7 @@ static void weights_bind(void **state)
 			fail_msg("%s: %s", list.names[i], err.message);
 		}
 		for (int32_t w = 0; w < m.plan.n_weight; w++) {
-			assert_true(m.plan.weights[w].n_part > 0 || m.plan.weights[w].constant);
+			assert_true(m.plan.weights[w].n_part > 0 || m.plan.weights[w].constant || m.plan.weights[w].spread);
 		}
 		loom_model_release(&m);
 	}

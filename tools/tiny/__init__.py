@@ -19,6 +19,7 @@ class Tiny:
     attn: str = "eager"
     last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width
     tune: Callable = None  # (model): after its weights have been drawn
+    encoder: bool = False  # of a model with two halves the first counts
 
 
 

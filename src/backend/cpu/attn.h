@@ -17,12 +17,18 @@ struct loom_attn_kv {
 	size_t page_stride, v_offset; /* floats */
 	int32_t d, dv;                /* width of a key, of a value */
 	float scale, softcap;         /* score = scale * q.k, then softcap * tanh(score / softcap) unless softcap is 0 */
+	/* NULL, or [d][rel_stride]: q . column of rel_key + key . column of rel_query is added to q.k; the column is the row's for the key */
+	const float *rel_key, *rel_query;
+	size_t rel_stride;
 };
 struct loom_attn_row {
 	const float *q;    /* [d] */
 	float *out;        /* [dv] */
 	int32_t lo, hi;    /* sees keys lo .. hi-1; hi > lo */
-	const float *bias; /* NULL, or: bias[k] - bias_base is added to the score of key k; bias[0 .. hi-1] must be readable */
+	/* The column of key k, in the bias below and in kv's rel_ tables: that of the first key of its sixteen, plus its place among them. The first
+	 * one's is k + at, but at least 0 and at most last; tables have 16 columns from there on, or as many as there are keys. */
+	int32_t at, last;
+	const float *bias; /* NULL, or: bias[column] - bias_base is added to the score */
 	float bias_base;
 	const float *sink; /* NULL, or a score that takes its share of the softmax and gives no value */
 };

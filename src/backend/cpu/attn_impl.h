@@ -108,6 +108,38 @@ struct run {
 	int lo, hi; /* keys of the current block */
 };
 
+/* The column of keys key .. key+15 in tables of distances. */
+VEC_INLINE int32_t column(const struct loom_attn_row *row, int32_t key)
+{
+	int32_t at = key + row->at;
+
+	return at < 0 ? 0 : at > row->last ? row->last : at;
+}
+
+/* What distances add to the products s [64] of the row with block b, of whose keys the first n count. */
+static ALONE void relate(const struct loom_attn_kv *kv, const struct loom_attn_row *row, const float *keys, int32_t b, int n, float *s)
+{
+	int groups = (n + 15) / 16;
+	int32_t at[4];
+	vec16 sum[4];
+
+	for (int i = 0; i < 4; i++) {
+		at[i] = column(row, b * LOOM_PAGE + 16 * i);
+		sum[i] = vec_zero();
+	}
+	for (size_t k = 0; kv->rel_key && k < (size_t)kv->d; k++) {
+		vec16 q = vec_set1(row->q[k]);
+		for (int i = 0; i < groups; i++)
+			sum[i] = vec_fma(q, vec_load(kv->rel_key + k * kv->rel_stride + at[i]), sum[i]);
+	}
+	for (size_t k = 0; kv->rel_query && k < (size_t)kv->d; k++) {
+		for (int i = 0; i < groups; i++)
+			sum[i] = vec_fma(vec_load(keys + k * LOOM_PAGE + 16 * i), vec_load(kv->rel_query + k * kv->rel_stride + at[i]), sum[i]);
+	}
+	for (int i = 0; i < groups; i++)
+		vec_store(s + 16 * i, vec_add(vec_load(s + 16 * i), sum[i]));
+}
+
 /* Scores of keys key .. key+15 of which the first n exist, from the products s; lanes beyond n are anything. */
 VEC_INLINE vec16 score(const struct loom_attn_kv *kv, const struct loom_attn_row *row, vec16 s, int32_t key, int n)
 {
@@ -116,7 +148,7 @@ VEC_INLINE vec16 score(const struct loom_attn_kv *kv, const struct loom_attn_row
 	if (kv->softcap > 0)
 		v = vec_mul(vec_set1(kv->softcap), vec_tanh(vec_div(v, vec_set1(kv->softcap))));
 	if (row->bias && n > 0)
-		v = vec_add(v, vec_sub(vec_load_n(row->bias + key, n < 16 ? (size_t)n : 16), vec_set1(row->bias_base)));
+		v = vec_add(v, vec_sub(vec_load_n(row->bias + column(row, key), n < 16 ? (size_t)n : 16), vec_set1(row->bias_base)));
 	return v;
 }
 
@@ -218,6 +250,8 @@ static void attend_block(const struct loom_attn_kv *kv, const struct loom_attn_r
 	if (m == 0)
 		return;
 	multiply(keys, LOOM_PAGE, q, s, 0, kv->d, m, (size_t)(seen + 15) / 16 * 16);
+	for (int i = 0; (kv->rel_key || kv->rel_query) && i < m; i++)
+		relate(kv, who[i], keys, b, run[i]->hi, s[i]);
 	soften(run, kv, who, m, b, product, alpha);
 	/* Rows that see the same keys share the values; a row must not touch a value that it does not see (it may be NaN). */
 	for (int i = 0; i < m;) {
@@ -270,7 +304,10 @@ static void probs(const struct loom_attn_kv *kv, const struct loom_attn_row *row
 		memset(o, 0, (size_t)width * sizeof(float));
 		if (!in_block(row, b, &lo, &hi))
 			continue;
-		multiply(kv->base + (size_t)kv->pages[b] * kv->page_stride, LOOM_PAGE, &row->q, &s, 0, kv->d, 1, LOOM_PAGE);
+		const float *keys = kv->base + (size_t)kv->pages[b] * kv->page_stride;
+		multiply(keys, LOOM_PAGE, &row->q, &s, 0, kv->d, 1, LOOM_PAGE);
+		if (kv->rel_key || kv->rel_query)
+			relate(kv, row, keys, b, hi, product);
 		for (int i = 0; i < hi; i += 16) {
 			vec16 v = score(kv, row, vec_load(product + i), b * LOOM_PAGE + i, hi - i);
 			vec_store_n(o + i, vec_select(vec_range(lo - i, hi - i), v, vec_zero()), hi - i < 16 ? (size_t)(hi - i) : 16);

@@ -87,6 +87,8 @@ size_t loom_cpu_weight_bytes(const struct loom_plan *p, const struct loom_weight
 enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct loom_store *store, const struct loom_load_opts *o,
 	struct loom_device_model **out, struct loom_err *err) LOOM_MUST_CHECK;
 void loom_cpu_model_free(struct loom_device_model *m);
+/* cpu_spread.c: computes the SPREAD weights, all others being there, and drops those that nothing else reads. */
+enum loom_status loom_cpu_spread_all(struct loom_device_model *m, int n_thread, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_batch *b, const struct loom_tap_copy *copies, size_t n_copy,
 	const float **logits, struct loom_err *err) LOOM_MUST_CHECK;
 /* cpu_bias.c: what is added to scores, made once a state. Columns of s->score_bias (0: none) for sequences of at most n positions;

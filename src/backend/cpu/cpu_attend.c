@@ -7,8 +7,11 @@
 static struct loom_attn_kv head_of(const struct loom_device_state *s, const struct loom_op *op, const struct loom_batch_seq *q, int32_t head)
 {
 	size_t at = s->layer_at[op->layer] + (size_t)head * (size_t)(op->d_head + op->d_value) * LOOM_PAGE;
+	size_t rel = (size_t)head * (size_t)op->d_head * (size_t)s->plan->distances.n;
 
-	return (struct loom_attn_kv){.base = s->kv + at, .pages = q->pages, .page_stride = s->page_floats,
+	return (struct loom_attn_kv){.rel_key = op->rel_key < 0 ? NULL : s->model->weights[op->rel_key].vector + rel,
+		.rel_query = op->rel_query < 0 ? NULL : s->model->weights[op->rel_query].vector + rel, .rel_stride = (size_t)s->plan->distances.n,
+		.base = s->kv + at, .pages = q->pages, .page_stride = s->page_floats,
 		.v_offset = (size_t)op->d_head * LOOM_PAGE, .d = op->d_head, .dv = op->d_value, .scale = op->scale, .softcap = op->softcap};
 }
 
@@ -69,6 +72,13 @@ static struct loom_attn_row row_at(const struct loom_device_state *s, const stru
 	sees(op, q, pos, &row.lo, &row.hi);
 	if (op->score_bias != LOOM_SCORE_PLAIN) {
 		loom_cpu_bias_row(s, op, head, pos, &row);
+	}
+	if (s->plan->distances.n > 0) {
+		row.at = s->plan->distances.zero - pos;
+		row.last = s->plan->distances.n - LOOM_FAR;
+	}
+	if (op->rel_bias >= 0) {
+		row.bias = s->model->weights[op->rel_bias].vector + (size_t)head * (size_t)s->plan->distances.n;
 	}
 	if (op->sinks >= 0) {
 		row.sink = &s->model->weights[op->sinks].vector[head];

@@ -62,11 +62,12 @@ void loom_cpu_bias_row(const struct loom_device_state *s, const struct loom_op *
 {
 	const float *table = s->score_bias + (size_t)head * (size_t)s->bias_stride;
 
+	row->bias = table;
+	row->last = INT32_MAX;
 	if (op->score_bias == LOOM_SCORE_ALIBI) {
 		int32_t n = s->plan->causal ? s->bias_stride : (s->bias_stride + 1) / 2;
-		row->bias = table + (n - 1 - pos);
+		row->at = n - 1 - pos;
 	} else {
-		row->bias = table;
 		row->bias_base = table[pos];
 	}
 }

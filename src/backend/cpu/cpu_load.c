@@ -477,6 +477,7 @@ enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct l
 			fold_neg_exp(&m->weights[i], &plan->weights[i]);
 		}
 	}
+	rc = rc ? rc : loom_cpu_spread_all(m, o->n_thread, err);
 	loom_arena_release(&arena);
 	if (rc) {
 		loom_cpu_model_free(m);

@@ -9,7 +9,8 @@
 	X(jais2) X(cwm) X(vaultgemma) X(hyperclovax) \
 	X(mixtral) X(qwen2_moe) X(qwen3_moe) X(olmoe) X(phimoe) X(granitemoe) X(glm4_moe) X(gpt_oss) \
 	X(deepseek_v2) X(deepseek_v3) X(lfm2) X(mamba) X(falcon_mamba) X(qwen3_next) \
-	X(roberta) X(distilbert) X(electra) X(albert) X(ernie) X(modernbert) X(nomic_bert) X(gte) X(jina_embeddings_v3) X(eurobert) X(esm)
+	X(roberta) X(distilbert) X(electra) X(albert) X(ernie) X(modernbert) X(nomic_bert) X(gte) X(jina_embeddings_v3) X(eurobert) X(esm) \
+	X(mpnet) X(deberta_v2) X(t5) X(mt5) X(umt5)
 
 #define X(name) extern const struct loom_family loom_family_##name;
 FAMILIES(X)
