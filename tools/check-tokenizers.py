@@ -3,9 +3,10 @@
 
     python3 tools/check-tokenizers.py [--build build] [--random N] [--seed S] [--sdist DIR] [PART ...]
 
-Parts: spm (SentencePiece files under every tokenizer_class, real and trained here), tekken, gguf (the vocabularies
+Parts: spm (SentencePiece files under every tokenizer_class, real and trained here), config (tokenizer_config.json beside a
+tokenizer.json), gguf (the vocabularies
 of llama.cpp: --sdist is the unpacked vendor/llama.cpp/models of llama-cpp-python's source archive), stages
-(made-up pipelines of every stage and option), real (all-MiniLM, SmolLM2), bert, gpt2. Run by hand; needs
+(made-up pipelines of every stage and option). Run by hand; needs
 tokenizers, transformers, sentencepiece, mistral-common. Each part writes a folder with cases.json and runs
 build/tests/unit/test_tokenizer (or test_tok_gguf) on it: ids, offsets, masks, types, decoding whole and streamed."""
 import argparse
@@ -104,6 +105,41 @@ def spm(args, tmp):
             shutil.copy(model, folder / "tokenizer.model")
             fx.dump(folder / "tokenizer_config.json", config)
             check(args, f"{model.name} {config.get('tokenizer_class', '')}", folder, auto(folder))
+
+
+# --- tokenizer_config.json beside a tokenizer.json
+
+SPACED = {"__type": "AddedToken", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}
+CONFIGS = {
+    "bert-cased": [{}, {"tokenizer_class": "BertTokenizer"}, {"tokenizer_class": "BertTokenizer", "do_lower_case": False}, {"tokenizer_class":
+        "BertTokenizerFast", "do_lower_case": True, "strip_accents": False, "tokenize_chinese_chars": False}, {"tokenizer_class":
+        "DistilBertTokenizer", "do_lower_case": False, "strip_accents": True}, {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": True}],
+    "gpt2": [{"add_bos_token": True, "bos_token": "<|endoftext|>"}, {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True},
+        {"tokenizer_class": "GPT2Tokenizer"}, {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": True, "add_eos_token": True,
+        "eos_token": "<|endoftext|>"}],
+    "roberta": [{"tokenizer_class": "RobertaTokenizer", "unk_token": "<pad>"}, {"tokenizer_class": "RobertaTokenizer", "unk_token": "<pad>",
+        "add_prefix_space": True, "mask_token":
+        dict(SPACED, content="<mask>")}],
+    "qwen2": [{"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": False, "add_prefix_space": True}, {"tokenizer_class": "LlamaTokenizerFast",
+        "add_bos_token": True, "bos_token": "<|endoftext|>"}, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_start|>", "pad_token":
+        "NEWTOK", "additional_special_tokens": ["the"], "added_tokens_decoder": {"5": dict(content="abc", lstrip=True, rstrip=False, normalized=True,
+        single_word=False, special=False)}}, {"tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": {"image_token": "don"}}],
+    "added": [{"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "NEWTOK", "eos_token": "<l>"}],
+    "xlmr": [{"tokenizer_class": "XLMRobertaTokenizer"}, {"tokenizer_class": "XLMRobertaTokenizer", "add_prefix_space": False}],
+    "llama2": [{"tokenizer_class": "PreTrainedTokenizerFast", "legacy": False, "add_bos_token": False, "add_eos_token": True},
+        {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}],
+}
+
+
+def config(args, tmp):
+    """What AutoTokenizer takes from tokenizer_config.json although there is a tokenizer.json."""
+    for kind, configs in CONFIGS.items():
+        for i, c in enumerate(configs):
+            folder = tmp / f"config-{kind}-{i}"
+            folder.mkdir()
+            shutil.copy(HERE.parent / "tests" / "tokenizers" / kind / "tokenizer.json", folder)
+            fx.dump(folder / "tokenizer_config.json", c)
+            check(args, f"config {kind} {json.dumps(c)[:100]}", folder, auto(folder))
 
 
 # --- GGUF
@@ -226,7 +262,7 @@ def stages(args, tmp):
     print(f"stages: {args.pipelines - skipped} pipelines as well as {skipped} on which the library panics or hangs")
 
 
-PARTS = {"spm": spm, "gguf": gguf, "stages": stages}
+PARTS = {"spm": spm, "config": config, "gguf": gguf, "stages": stages}
 
 
 def main():

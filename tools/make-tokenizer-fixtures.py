@@ -429,6 +429,25 @@ def write_spm(out, args):
         write_cases(AutoTokenizer.from_pretrained(folder)._tokenizer, folder, args)
 
 
+# tokenizer_config.json beside a tokenizer.json: what transformers takes from it.
+CONFIGURED = {
+    "config-bert": ("bert-cased", {"tokenizer_class": "BertTokenizer", "strip_accents": False, "additional_special_tokens": ["NEWTOK", "fox"],
+        "add_bos_token": True, "truncation_side": "left"}),
+    "config-gpt2": ("gpt2", {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "eos_token": "<|im_end|>", "pad_token": "[PAD]",
+        "unk_token": "<|endoftext|>", "add_eos_token": True}),
+}
+
+
+def write_configured(out, args):
+    from transformers import AutoTokenizer
+    for name, (source, config) in CONFIGURED.items():
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tokenizer.json").write_text((out / source / "tokenizer.json").read_text())
+        dump(folder / "tokenizer_config.json", config)
+        write_cases(AutoTokenizer.from_pretrained(folder)._tokenizer, folder, args)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("out", nargs="?", default=pathlib.Path(__file__).resolve().parent.parent / "tests" / "tokenizers", type=pathlib.Path)
@@ -450,6 +469,8 @@ def main():
         write_older(args.out, args)
     if args.only in (None, "spm"):
         write_spm(args.out, args)
+    if args.only in (None, "config"):
+        write_configured(args.out, args)
 
 
 if __name__ == "__main__":

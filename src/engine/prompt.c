@@ -86,14 +86,9 @@ static enum loom_status encode(struct loom_job *j, struct loom_err *err)
 	enum loom_status st = with_prompt(j, &text, &n, err);
 	if (st)
 		return st;
-	if (q->pair) {
-		const struct loom_input in = {.text = text, .n = n, .pair = q->pair, .n_pair = q->n_pair, .add_special = q->add_special_tokens,
-			.max = q->truncate ? (size_t)longest(j) : 0};
-		return loom_tokenizer_encode_input(t, &in, &j->enc, &j->answer->truncated, err);
-	}
-	if (q->kind == LOOM_REQUEST_EMBED && q->truncate)
-		return loom_tokenizer_encode_max(t, text, n, q->add_special_tokens, (size_t)longest(j), &j->enc, &j->answer->truncated, err);
-	return loom_tokenizer_encode(t, text, n, q->add_special_tokens, &j->enc, err);
+	const struct loom_input in = {.text = text, .n = n, .pair = q->pair, .n_pair = q->n_pair, .add_special = q->add_special_tokens,
+		.left = loom_tokenizer_cuts_left(t), .max = q->kind == LOOM_REQUEST_EMBED && q->truncate ? (size_t)longest(j) : 0};
+	return loom_tokenizer_encode_input(t, &in, &j->enc, &j->answer->truncated, err);
 }
 
 static enum loom_status check_ids(const struct loom_job *j, size_t n, struct loom_err *err)

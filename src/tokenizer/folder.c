@@ -55,9 +55,13 @@ void loom_folder_class(const struct loom_folder *f, char out[64])
 		out[n - 4] = '\0';
 }
 
-/* The map's word goes before the configuration's, as in `transformers`. */
+/* The map's word goes before the configuration's, but where that describes its tokens itself, as in `transformers`. */
 static enum loom_status find_special(struct loom_folder *f, struct loom_err *err)
 {
+	if (json_object_get(f->config, "added_tokens_decoder")) {
+		json_decref(f->map);
+		f->map = NULL;
+	}
 	for (int i = 0; i < LOOM_N_ROLE; i++) {
 		const json_t *v = json_object_get(f->map, roles[i]);
 		const char *where = v ? map_name : config_name;
@@ -157,6 +161,12 @@ static enum loom_status add_special(struct loom_folder *f, const struct loom_rol
 	enum loom_status status;
 	if (loom_table_get(&f->t->added.special, r->s, r->n, -1) >= 0)
 		return LOOM_OK;
+	int64_t known = loom_table_get(&f->t->added.by_content, r->s, r->n, -1);
+	if (known >= 0) {
+		a = f->t->added.tokens[known];
+		a.special = true;
+		return loom_added_add(&f->t->added, &a, &f->t->vocab, &f->t->normalizer, err);
+	}
 	if (r->spec && ((status = loom_json_bool(&c, r->spec, "lstrip", &a.lstrip, err)) ||
 	                (status = loom_json_bool(&c, r->spec, "rstrip", &a.rstrip, err)) ||
 	                (status = loom_json_bool(&c, r->spec, "single_word", &a.single_word, err)) ||
@@ -167,12 +177,13 @@ static enum loom_status add_special(struct loom_folder *f, const struct loom_rol
 
 static enum loom_status add_more(struct loom_folder *f, const char *key, struct loom_err *err)
 {
-	const json_t *more = json_object_get(f->map, key);
+	json_t *more = json_object_get(f->map, key);
 	enum loom_status status = LOOM_OK;
 	if (!more)
 		more = json_object_get(f->config, key);
-	for (size_t i = 0; !status && i < json_array_size(more); i++) {
-		const json_t *v = json_array_get(more, i), *s = json_is_object(v) ? json_object_get(v, "content") : v;
+	void *it = json_object_iter(more); /* a list, or an object of names and tokens */
+	for (size_t i = 0; !status && (it || i < json_array_size(more)); i++, it = it ? json_object_iter_next(more, it) : NULL) {
+		const json_t *v = it ? json_object_iter_value(it) : json_array_get(more, i), *s = json_is_object(v) ? json_object_get(v, "content") : v;
 		const struct loom_role_token r = { json_string_value(s), json_string_length(s), json_is_object(v) ? v : NULL, false };
 		status = r.s ? add_special(f, &r, key, err)
 		             : loom_err_set(err, LOOM_E_MODEL, "%s: expected a string or an object with content", key);

@@ -42,6 +42,10 @@ enum loom_status loom_folder_id(const struct loom_folder *f, enum loom_role role
 enum loom_status loom_folder_claim(struct loom_folder *f, struct loom_err *err) LOOM_MUST_CHECK;
 /* All added tokens, then loom_added_finish. */
 enum loom_status loom_folder_add_tokens(struct loom_folder *f, struct loom_err *err) LOOM_MUST_CHECK;
+/* root: a tokenizer.json. Writes into its stages what `transformers` 5 takes from tokenizer_config.json although the file says it: case, accents and
+ * Chinese characters of the classes with BERT's normalizer, add_prefix_space of those with byte-level or SentencePiece words. (It does not take
+ * add_bos_token and add_eos_token where there is a tokenizer.json, nor do we.) */
+enum loom_status loom_folder_edit(const struct loom_folder *f, json_t *root, struct loom_err *err) LOOM_MUST_CHECK;
 /* add_bos_token and add_eos_token, when the configuration has either, or bos is the class's default for the first,
  * replace the post-processor's templates. */
 enum loom_status loom_folder_around(struct loom_folder *f, bool bos, struct loom_err *err) LOOM_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "big_json.h"
 #include "bounds.h"
 #include "file.h"
+#include "folder.h"
 #include "jsonx.h"
 #include "mem.h"
 #include "str.h"
@@ -212,7 +213,25 @@ enum loom_status loom_tokenizer_special(struct loom_tokenizer *t, const char *s,
 	return loom_added_add(&t->added, &a, &t->vocab, &t->normalizer, err);
 }
 
-static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, const struct loom_big_json *big, struct loom_err *err)
+static enum loom_status read_truncation(struct loom_tokenizer *t, const json_t *spec, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { "tokenizer.json: truncation", LOOM_E_MODEL };
+	const char *side = "Right";
+	int64_t most = 0;
+	enum loom_status status;
+	if (!json_is_object(spec))
+		return LOOM_OK;
+	if ((status = loom_json_int(&c, spec, "max_length", 0, INT64_MAX, &most, err)) ||
+	    (status = loom_json_str(&c, spec, "direction", &side, err)))
+		return status;
+	t->max_length = (size_t)most;
+	t->cuts_left = strcmp(side, "Left") == 0;
+	return LOOM_OK;
+}
+
+/* f: what the folder says beside the file; NULL: it is the file alone. */
+static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, const struct loom_big_json *big, struct loom_folder *f,
+	struct loom_err *err)
 {
 	const struct loom_json_ctx c = { "tokenizer.json", LOOM_E_MODEL };
 	const json_t *added = json_object_get(root, "added_tokens");
@@ -222,16 +241,17 @@ static enum loom_status read_root(struct loom_tokenizer *t, const json_t *root, 
 		return status;
 	if (version && strcmp(version, "1.0") != 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: version: expected \"1.0\", found \"%.20s\"", version);
-	if ((status = read_model(t, json_object_get(root, "model"), big, err)) || (status = loom_tokenizer_stages(t, root, err)))
+	if ((status = read_model(t, json_object_get(root, "model"), big, err)) || (status = loom_tokenizer_stages(t, root, err)) ||
+	    (status = read_truncation(t, json_object_get(root, "truncation"), err)))
 		return status;
 	for (size_t i = 0; i < json_array_size(added); i++)
 		if ((status = loom_tokenizer_added(t, json_array_get(added, i), "tokenizer.json: added_tokens", err)))
 			return status;
-	return loom_added_finish(&t->added, err);
+	return f ? loom_folder_add_tokens(f, err) : loom_added_finish(&t->added, err);
 }
 
 /* The two large values from the text, the rest as a tree. */
-enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
+static enum loom_status open_text(const char *json, size_t n, struct loom_folder *f, struct loom_tokenizer **out, struct loom_err *err)
 {
 	struct loom_big_json big;
 	struct loom_buf rest;
@@ -247,14 +267,47 @@ enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loo
 		status = loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: no object \"model\"");
 	else if (!status && !found)
 		status = loom_err_set(err, LOOM_E_MODEL, "%s: no vocab", model_where);
-	if (!status && !(status = loom_tokenizer_new(&t, (size_t)(big.vocab_end - big.vocab) / 20, err)))
-		status = read_root(t, root, &big, err);
+	if (!status && f)
+		status = loom_folder_edit(f, root, err);
+	if (!status && !(status = loom_tokenizer_new(&t, (size_t)(big.vocab_end - big.vocab) / 20, err))) {
+		if (f)
+			f->t = t;
+		status = read_root(t, root, &big, f, err);
+	}
 	json_decref(root);
 	if (status)
 		loom_tokenizer_free(t);
-	else
-		*out = t;
+	*out = status ? NULL : t;
 	return status;
+}
+
+enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
+{
+	return open_text(json, n, NULL, out, err);
+}
+
+/* truncation_side of the configuration, over the file's own. */
+static enum loom_status read_side(const struct loom_folder *f, struct loom_tokenizer *t, struct loom_err *err)
+{
+	const struct loom_json_ctx c = { "tokenizer_config.json", LOOM_E_MODEL };
+	const char *side = NULL;
+	enum loom_status status = loom_json_str(&c, f->config, "truncation_side", &side, err);
+	if (!status && side)
+		t->cuts_left = strcmp(side, "left") == 0;
+	return status;
+}
+
+static enum loom_status open_folder(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
+{
+	struct loom_folder f;
+	char *text = NULL;
+	size_t n = 0;
+	enum loom_status status = loom_folder_open(&f, dir, 0, err);
+	if (!status && !(status = loom_folder_slurp(&f, "tokenizer.json", false, &text, &n, err)) &&
+	    !(status = open_text(text, n, f.config ? &f : NULL, &f.t, err)) && f.config)
+		status = read_side(&f, f.t, err);
+	loom_free(text);
+	return loom_folder_close(&f, status, out);
 }
 
 static bool has(const char *dir, const char *name)
@@ -265,25 +318,15 @@ static bool has(const char *dir, const char *name)
 
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
 {
-	char path[4096];
 	*out = NULL;
-	if (!has(dir, "tokenizer.json")) {
-		if (has(dir, "vocab.json") && has(dir, "merges.txt"))
-			return loom_tokenizer_open_gpt2(dir, out, err);
-		if (has(dir, "vocab.txt"))
-			return loom_tokenizer_open_bert(dir, out, err);
-		if (has(dir, "tokenizer.model"))
-			return loom_tokenizer_open_spm(dir, out, err);
-		return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, vocab.txt or "
-			"tokenizer.model");
-	}
-	if (!loom_path_join(path, sizeof path, dir, "tokenizer.json"))
-		return loom_err_set(err, LOOM_E_MODEL, "tokenizer.json: path too long");
-	char *text = NULL;
-	size_t n = 0;
-	enum loom_status status = loom_file_slurp(path, "tokenizer.json", LOOM_MAX_TOKENIZER_BYTES, &text, &n, err);
-	if (!status)
-		status = loom_tokenizer_open_json(text, n, out, err);
-	loom_free(text);
-	return status;
+	if (has(dir, "tokenizer.json"))
+		return open_folder(dir, out, err);
+	if (has(dir, "vocab.json") && has(dir, "merges.txt"))
+		return loom_tokenizer_open_gpt2(dir, out, err);
+	if (has(dir, "vocab.txt"))
+		return loom_tokenizer_open_bert(dir, out, err);
+	if (has(dir, "tokenizer.model"))
+		return loom_tokenizer_open_spm(dir, out, err);
+	return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, vocab.txt or "
+		"tokenizer.model");
 }

@@ -454,6 +454,16 @@ size_t loom_tokenizer_n_added(const struct loom_tokenizer *t)
 	return t->post.single.n_added;
 }
 
+size_t loom_tokenizer_max_length(const struct loom_tokenizer *t)
+{
+	return t->max_length;
+}
+
+bool loom_tokenizer_cuts_left(const struct loom_tokenizer *t)
+{
+	return t->cuts_left;
+}
+
 size_t loom_tokenizer_n_added_pair(const struct loom_tokenizer *t)
 {
 	return t->post.pair.n_added;

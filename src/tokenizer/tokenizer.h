@@ -38,7 +38,7 @@ struct loom_input {
 	bool left;                 /* cut at the start of the texts */
 };
 
-/* Opens the tokenizer of a model folder: tokenizer.json; without it vocab.json + merges.txt (byte-level BPE, GPT-2
+/* Opens the tokenizer of a model folder: tokenizer.json, with what tokenizer_config.json changes of it (folder.h); without it vocab.json + merges.txt (byte-level BPE, GPT-2
  * manner), vocab.txt (WordPiece, BERT manner), or tokenizer.model (SentencePiece), with what tokenizer_config.json
  * says. Missing all: LOOM_E_NOT_FOUND. Malformed or unsupported: LOOM_E_MODEL. */
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
@@ -96,6 +96,10 @@ bool loom_tokenizer_is_special(const struct loom_tokenizer *t, int32_t id);
 /* How many tokens the post-processor adds to one text (or to a pair). */
 size_t loom_tokenizer_n_added(const struct loom_tokenizer *t);
 size_t loom_tokenizer_n_added_pair(const struct loom_tokenizer *t);
+/* What tokenizer.json's "truncation" section and tokenizer_config.json's truncation_side say of texts that are too long: the most tokens (0: nothing
+ * said), and whether they are cut at the start. Nothing here acts on it by itself. */
+size_t loom_tokenizer_max_length(const struct loom_tokenizer *t);
+bool loom_tokenizer_cuts_left(const struct loom_tokenizer *t);
 /* Encodes to at most max tokens, specials included and kept, cutting the content on the right as
  * `tokenizers`' truncation does; *truncated says whether it cut. */
 enum loom_status loom_tokenizer_encode_max(const struct loom_tokenizer *t, const char *text, size_t n, bool add_special,

@@ -29,6 +29,8 @@ struct loom_tokenizer {
 	struct loom_wordlevel wordlevel; /* when it is WordLevel */
 	struct loom_post post;
 	struct loom_decoder decoder;
+	size_t max_length;               /* of the "truncation" section; 0: none */
+	bool cuts_left;
 };
 
 /* An empty tokenizer, then in this order: its vocabulary and model, its stages, its added tokens, finish. */

@@ -4,7 +4,8 @@
 
 static const char *const folders[] = { "gpt2", "roberta", "trimmed", "llama3", "added", "qwen2", "tekken", "gpt4o", "smollm",
 	"bert-uncased", "bert-cased", "bert-odd", "llama2", "metaspace", "affixes", "compat", "older-gpt2", "older-bert",
-	"older-bert-cased", "xlmr", "t5", "wordlevel", "fixed", "spm-llama", "spm-own", "spm-xlmr", "spm-t5" };
+	"older-bert-cased", "xlmr", "t5", "wordlevel", "fixed", "spm-llama", "spm-own", "spm-xlmr", "spm-t5",
+	"config-bert", "config-gpt2" };
 #define N_FOLDER (sizeof folders / sizeof folders[0])
 
 static void check_folder(void **state)
