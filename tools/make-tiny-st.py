@@ -12,9 +12,11 @@ import sys
 
 import torch
 import transformers as tf
+from safetensors.torch import save_file
 from sentence_transformers import CrossEncoder, SentenceTransformer, SparseEncoder
 from sentence_transformers.sentence_transformer import modules as m
 from sentence_transformers.sparse_encoder.modules import SpladePooling
+from tokenizers import Tokenizer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 spec = importlib.util.spec_from_file_location("tinymake", os.path.join(HERE, "make-tiny-models.py"))
@@ -93,11 +95,39 @@ def sparse(out, cls, config, **kw):
     return dict(kind="sparse", cases=[dict(text=t, answer=[float(x) for x in d]) for t, d in zip(TEXTS, dense)])
 
 
+def static(out, model2vec=False):
+    """A table of words. model2vec's form: tokens that share rows, each with its weight, everything in the repository's own folder."""
+    torch.manual_seed(11)
+    spec = tinymake.byte_tokenizer()
+    spec["truncation"] = dict(direction="Left" if model2vec else "Right", max_length=24, strategy="LongestFirst", stride=0)
+    words = Tokenizer.from_str(json.dumps(spec))
+    table = torch.randn(V, 26)
+    layers = [m.StaticEmbedding(words, embedding_weights=table), m.Normalize()] if model2vec else [
+        m.StaticEmbedding(words, embedding_weights=table), m.Dense(26, 18, activation_function=torch.nn.Tanh())]
+    st = SentenceTransformer(modules=layers, device="cpu", prompts={"query": "find: "})
+    st.save(out)
+    if model2vec:
+        shutil.rmtree(os.path.join(out, "0_StaticEmbedding"), ignore_errors=True)
+        rows = torch.randint(0, 90, (V,))
+        save_file({"embeddings": table[:90].half().contiguous(), "mapping": rows, "weights": torch.rand(V, dtype=torch.float64)},
+                  os.path.join(out, "model.safetensors"))
+        json.dump(spec, open(os.path.join(out, "tokenizer.json"), "w"), ensure_ascii=False, separators=(",", ":"))
+        json.dump(dict(model_type="model2vec", architectures=["StaticModel"], normalize=True), open(os.path.join(out, "config.json"), "w"))
+        modules = json.load(open(os.path.join(out, "modules.json")))
+        modules[0]["path"] = "."
+        json.dump(modules, open(os.path.join(out, "modules.json"), "w"))
+    st = SentenceTransformer(out, device="cpu")
+    return dict(kind="embed", cases=[dict(text=t, **({"prompt_name": p} if p else {}), answer=[float(x) for x in st.encode([t], prompt_name=p)[0]])
+                                     for t in TEXTS for p in (None, "query") if t or p])
+
+
 bert = tf.BertConfig(**BERT)
 qwen = tf.Qwen3Config(vocab_size=V, hidden_size=30, intermediate_size=34, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
                       head_dim=6, max_position_embeddings=128, pad_token_id=259, bos_token_id=256, eos_token_id=257)
 one = dict(num_labels=1)
 MODELS = {
+    "static": lambda o: static(o),
+    "static-shared": lambda o: static(o, model2vec=True),
     "cls-unit": lambda o: sentence(o, tf.BertModel, bert, lambda w: [m.Pooling(w, "cls"), m.Normalize()],
                                    prompts={"query": "query: ", "passage": "passage: "}),
     "concat-dense": lambda o: sentence(o, tf.BertModel, bert, lambda w: [

@@ -58,6 +58,16 @@ static void pool_words(const struct loom_job *j, const float *rows, int64_t n_ro
 	}
 }
 
+/* Each token's row times its weight, where a table of words has weights (model2vec's). */
+static void weigh(const struct loom_job *j, float *rows, int64_t n_row, int64_t width, const int64_t *positions)
+{
+	const float *weights = j->r->opened.st.weights;
+	for (int64_t i = 0; weights && i < n_row; i++) {
+		for (int64_t k = 0; k < width; k++)
+			rows[i * width + k] *= weights[j->words[positions[i]]];
+	}
+}
+
 /* All poolings of the rows, one behind the other. */
 static enum loom_status pool(const struct loom_job *j, const float *rows, int64_t n_row, int64_t width, float *out, struct loom_err *err)
 {
@@ -92,6 +102,7 @@ enum loom_status loom_job_embedding(struct loom_job *j, struct loom_capture *c, 
 	float *v = loom_arena_alloc(&a->arena, (size_t)room, sizeof *v);
 	if (!a->embedding || !v)
 		return loom_err_nomem(err, "an embedding", (unsigned long long)(a->n_row * keep + room) * sizeof *a->embedding);
+	weigh(j, c->data, s.n_position, s.width, positions);
 	for (int64_t i = 0; !st && i < a->n_row; i++) {
 		if (j->sparse)
 			pool_words(j, c->data, s.n_position, s.width, v);

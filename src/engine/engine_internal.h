@@ -115,7 +115,8 @@ struct loom_job {
 	struct loom_answer *answer;
 	struct loom_resident *r;
 	struct loom_encoding enc;     /* empty when ids were given */
-	const int32_t *ids;           /* [n_prompt] */
+	const int32_t *ids;           /* [n_prompt] rows of the embedding */
+	const int32_t *words;         /* [n_prompt] tokens: the same numbers but in a table of words whose tokens share rows */
 	int32_t n_prompt, n_limit;
 	struct loom_capture_spec *specs; /* [n_capture], the answer's arena */
 	struct loom_capture *captures;   /* [n_capture] */

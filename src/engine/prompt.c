@@ -33,12 +33,18 @@ static enum loom_status unknown_prompt(const struct loom_st_config *st, const ch
 	return loom_err_param(err, LOOM_E_INVALID, "prompt_name", "no prompt is named \"%.64s\"; this model has: %s", name, list);
 }
 
+/* A table of words gets the words alone, as sentence-transformers does it. */
+static bool special_tokens(const struct loom_job *j)
+{
+	return j->req->add_special_tokens && !j->r->opened.st.fixed;
+}
+
 /* Tokens of the prompt alone, a special one at its end left out: they are not pooled. */
 static enum loom_status count_prompt(struct loom_job *j, const char *text, size_t n, struct loom_err *err)
 {
 	struct loom_encoding e;
 	loom_encoding_init(&e);
-	enum loom_status st = loom_tokenizer_encode(j->r->opened.tokenizer, text, n, j->req->add_special_tokens, &e, err);
+	enum loom_status st = loom_tokenizer_encode(j->r->opened.tokenizer, text, n, special_tokens(j), &e, err);
 	if (!st)
 		j->n_skip = (int32_t)e.n - (e.n > 0 && loom_tokenizer_is_special(j->r->opened.tokenizer, e.ids[e.n - 1]));
 	loom_encoding_release(&e);
@@ -86,7 +92,7 @@ static enum loom_status encode(struct loom_job *j, struct loom_err *err)
 	enum loom_status st = with_prompt(j, &text, &n, err);
 	if (st)
 		return st;
-	const struct loom_input in = {.text = text, .n = n, .pair = q->pair, .n_pair = q->n_pair, .add_special = q->add_special_tokens,
+	const struct loom_input in = {.text = text, .n = n, .pair = q->pair, .n_pair = q->n_pair, .add_special = special_tokens(j),
 		.left = loom_tokenizer_cuts_left(t), .max = q->kind == LOOM_REQUEST_EMBED && q->truncate ? (size_t)longest(j) : 0};
 	return loom_tokenizer_encode_input(t, &in, &j->enc, &j->answer->truncated, err);
 }
@@ -126,6 +132,25 @@ static enum loom_status check_length(struct loom_job *j, size_t *n, struct loom_
 	return loom_err_param(err, LOOM_E_INVALID, param_of(q), "%zu tokens: this model reads at most %zu here", *n, most);
 }
 
+/* The rows of the table that the tokens have. */
+static enum loom_status map_rows(struct loom_job *j, size_t n, struct loom_err *err)
+{
+	const struct loom_st_config *st = &j->r->opened.st;
+	int32_t *rows = st->rows ? loom_arena_alloc(&j->answer->arena, n + 1, sizeof *rows) : NULL;
+	if (st->rows && !rows)
+		return loom_err_nomem(err, "rows", n * sizeof *rows);
+	for (size_t i = 0; i < n && st->n_rows > 0; i++) {
+		if (j->ids[i] < 0 || j->ids[i] >= st->n_rows)
+			return loom_err_param(err, LOOM_E_INVALID, param_of(j->req), "token %zu is %d: this model has embeddings for 0..%d", i, (int)j->ids[i],
+				(int)(st->n_rows - 1));
+		if (rows)
+			rows[i] = st->rows[j->ids[i]];
+	}
+	j->words = j->ids;
+	j->ids = rows ? rows : j->ids;
+	return LOOM_OK;
+}
+
 enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err)
 {
 	const struct loom_request *q = j->req;
@@ -139,6 +164,8 @@ enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err)
 		n = j->enc.n;
 	}
 	enum loom_status st = check_length(j, &n, err);
+	if (!st)
+		st = map_rows(j, n, err);
 	if (!st)
 		st = check_ids(j, n, err);
 	j->n_prompt = (int32_t)n;

@@ -214,6 +214,18 @@ static enum loom_status no_weights(const struct loom_hub_list *l, const struct l
 		other ? "; what it has is " : "", other ? other : "");
 }
 
+/* The weights of a transformer that lies in a folder of its own, as older sentence-transformers repos have it ("0_Transformer/"). */
+static struct loom_hub_entry *weights_inside(const struct loom_hub_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = l->e[i].name, *slash = strchr(name, '/');
+		if (strncmp(name, "0_", 2) == 0 && slash && strcmp(slash + 1, SINGLE) == 0) {
+			return &l->e[i];
+		}
+	}
+	return NULL;
+}
+
 enum loom_status loom_hub_pick_weights(struct loom_hub_list *l, const struct loom_hub_repo *r, const struct loom_hub_id *id,
 	struct loom_hub_set *s, struct loom_err *err)
 {
@@ -231,6 +243,10 @@ enum loom_status loom_hub_pick_weights(struct loom_hub_list *l, const struct loo
 		json_decref(index);
 		return rc;
 	}
+	e = weights_inside(l);
+	if (e) {
+		return add(s, e, err);
+	}
 	e = only_gguf(l, &n);
 	if (n > 1) {
 		return loom_hub_err(err, LOOM_E_MODEL, "unsupported_weights", "model \"%s\" holds %zu GGUF files: choose one, as `loom pull %s %.100s`, then "
@@ -246,7 +262,7 @@ void loom_hub_weights_seen(const struct loom_hub_list *l, char *out, size_t cap,
 
 	out[0] = '\0';
 	*bytes = 0;
-	if (!e && !loom_hub_list_find(l, INDEX) && (!(e = only_gguf(l, &n)) || n != 1)) {
+	if (!e && !loom_hub_list_find(l, INDEX) && !(e = weights_inside(l)) && (!(e = only_gguf(l, &n)) || n != 1)) {
 		return;
 	}
 	if (e) {

@@ -15,6 +15,7 @@
 #include "hub_env.h"
 #include "hub_list.h"
 #include "jsonx.h"
+#include "st_config.h"
 #include "str.h"
 
 #define FORGET_NS 30000000000ull /* a hub that could not be reached is left alone this long, where there is something to run anyway */
@@ -93,9 +94,26 @@ static bool modules_are_here(const struct cached *c)
 	return all;
 }
 
+/* A file of the folder that holds the transformer: inside the snapshot where modules.json says so. */
+static bool body_has(const struct cached *c, const char *name)
+{
+	char body[256], path[600];
+	bool fixed;
+
+	loom_st_body(c->dir, body, sizeof(body), &fixed);
+	(void)snprintf(path, sizeof(path), "%s%s%s", body, body[0] ? "/" : "", name);
+	return has(c, path) || (fixed && strcmp(name, "config.json") == 0);
+}
+
+/* What the model is: a config, or a table of words, which needs none. */
+static bool described(const struct cached *c)
+{
+	return body_has(c, "config.json") || has(c, "config.json");
+}
+
 static bool weights_are_here(const struct cached *c, bool is_gguf)
 {
-	return is_gguf || has(c, "model.safetensors") || (has(c, "model.safetensors.index.json") && shards_are_here(c));
+	return is_gguf || body_has(c, "model.safetensors") || has(c, "model.safetensors") || (has(c, "model.safetensors.index.json") && shards_are_here(c));
 }
 
 static bool small_are_known(const struct cached *c, bool is_gguf)
@@ -105,7 +123,7 @@ static bool small_are_known(const struct cached *c, bool is_gguf)
 			return false;
 		}
 	}
-	return is_gguf || has(c, "config.json") || has(c, "loom.json");
+	return is_gguf || described(c) || has(c, "loom.json");
 }
 
 /* Fills c for an id that the cache holds something of. */
@@ -206,7 +224,7 @@ enum loom_status loom_hub_source(const char *id, const struct loom_hub_opts *o, 
 		bool weights = weights_are_here(&c, here && out->is_gguf), small = small_are_known(&c, here && out->is_gguf) && modules_are_here(&c);
 		here = true;
 		whole = small && (weights || o->need == LOOM_HUB_SMALL);
-		runs = weights && (out->is_gguf || has(&c, "config.json"));
+		runs = weights && (out->is_gguf || described(&c));
 		if (!weights && whole) {
 			(void)loom_str_copy(out->remote_weights, sizeof(out->remote_weights), "weights");
 		}

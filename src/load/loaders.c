@@ -17,6 +17,8 @@ struct look {
 	enum loom_status custom;     /* of the plan through loom.json, when that is there */
 	struct loom_err custom_why;
 	bool weights, remote_gguf;   /* safetensors are here or on the hub; a GGUF file is on the hub */
+	char body[256];              /* loom_st_body */
+	bool fixed;
 };
 
 static bool there(const struct loom_source *s, const char *name)
@@ -46,6 +48,19 @@ static bool has_config(const struct loom_source *s)
 	return there(s, "config.json");
 }
 
+/* In the folder, or in the one inside it that modules.json names for the transformer. */
+static bool weights_there(const struct look *l)
+{
+	char name[320];
+
+	(void)snprintf(name, sizeof(name), "%s%smodel.safetensors", l->body, l->body[0] ? "/" : "");
+	if (there(l->s, name)) {
+		return true;
+	}
+	(void)snprintf(name, sizeof(name), "%s%smodel.safetensors.index.json", l->body, l->body[0] ? "/" : "");
+	return there(l->s, name);
+}
+
 /* Each says yes or no, and why. */
 static bool say(char *out, size_t cap, bool can, const char *reason)
 {
@@ -53,11 +68,9 @@ static bool say(char *out, size_t cap, bool can, const char *reason)
 	return can;
 }
 
-static bool probe_transformers(const struct look *l, char *out, size_t cap)
+/* Does the plan stand, and are there weights for it? */
+static bool probe_model(const struct look *l, char *out, size_t cap)
 {
-	if (l->s->is_gguf) {
-		return say(out, cap, false, "a GGUF file, not a folder with config.json");
-	}
 	if (l->plan) {
 		return say(out, cap, false, l->why.message);
 	}
@@ -66,6 +79,18 @@ static bool probe_transformers(const struct look *l, char *out, size_t cap)
 	}
 	return say(out, cap, true, l->s->remote_weights[0] ? "config.json of a supported architecture; the weights are on the hub, not here yet"
 		: "config.json of a supported architecture, with safetensors weights");
+}
+
+static bool probe_transformers(const struct look *l, char *out, size_t cap)
+{
+	if (l->s->is_gguf) {
+		return say(out, cap, false, "a GGUF file, not a folder with config.json");
+	}
+	if (l->fixed || l->body[0]) {
+		return say(out, cap, false, l->fixed ? "a table of words without a transformer (modules.json)"
+			: "the transformer is in a folder inside, which modules.json names");
+	}
+	return probe_model(l, out, cap);
 }
 
 static bool probe_sentence_transformers(const struct look *l, char *out, size_t cap)
@@ -86,7 +111,8 @@ static bool probe_sentence_transformers(const struct look *l, char *out, size_t 
 	if (!ok) {
 		return say(out, cap, false, why.message);
 	}
-	return probe_transformers(l, out, cap) && say(out, cap, true, "modules.json with supported modules");
+	return probe_model(l, out, cap) && say(out, cap, true, l->s->remote_weights[0]
+		? "modules.json with supported modules; the weights are on the hub, not here yet" : "modules.json with supported modules");
 }
 
 static bool probe_custom(const struct look *l, char *out, size_t cap)
@@ -201,6 +227,9 @@ enum loom_status loom_source_probe(const struct loom_source *s, const struct loo
 
 	memset(out, 0, sizeof(*out));
 	order = loom_loader_order(order);
+	if (!s->is_gguf) {
+		loom_st_body(s->path, l.body, sizeof(l.body), &l.fixed);
+	}
 	l.plan = loom_source_plan_as(s, false, &m, &l.why);
 	name_architecture(out, m);
 	if (has_manifest(s)) {
@@ -212,7 +241,7 @@ enum loom_status loom_source_probe(const struct loom_source *s, const struct loo
 		return LOOM_E_MEMORY;
 	}
 	l.remote_gguf = !s->is_gguf && is_gguf(s);
-	l.weights = there(s, "model.safetensors") || there(s, "model.safetensors.index.json") || (s->remote_weights[0] && !l.remote_gguf);
+	l.weights = weights_there(&l) || (s->remote_weights[0] && !l.remote_gguf);
 	for (int i = 0; i < LOOM_N_LOADER; i++) {
 		out->can[i] = loaders[i].probe(&l, out->reason[i], sizeof(out->reason[i]));
 	}

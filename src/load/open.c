@@ -13,6 +13,7 @@
 #include "safetensors.h"
 #include "shards.h"
 #include "source.h"
+#include "static_table.h"
 #include "str.h"
 
 void loom_opened_init(struct loom_opened *o)
@@ -242,9 +243,14 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	if (rc == LOOM_OK && !loom_path_join(dir, sizeof(dir), s->path, o->st.body)) {
 		rc = loom_err_set(err, LOOM_E_MODEL, "%s: the path is too long", o->st.body);
 	}
-	rc = rc ? rc : read_config(&cfg, dir, o->loader == LOOM_LOADER_CUSTOM, err);
+	if (!o->st.fixed) {
+		rc = rc ? rc : read_config(&cfg, dir, o->loader == LOOM_LOADER_CUSTOM, err);
+	}
 	rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, false, err);
 	rc = rc ? rc : open_weights(&store, &cfg, dir, err);
+	if (o->st.fixed) {
+		rc = rc ? rc : loom_static_table_read(&cfg, &store, &o->st, err);
+	}
 	rc = rc ? rc : new_model(&o->model, err);
 	rc = rc ? rc : loom_model_build(o->model, &cfg, &store, false, keep, err);
 	loom_config_release(&cfg);
@@ -258,6 +264,10 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 		return rc;
 	}
 	o->max_seq = o->model->cfg.n_ctx;
+	if (o->st.fixed) { /* it reads the tokenizer's file as it is, where transformers has limits of its own */
+		o->max_seq = loom_tokenizer_max_length(o->tokenizer) > 0 ? (int64_t)loom_tokenizer_max_length(o->tokenizer) : o->max_seq;
+		return LOOM_OK;
+	}
 	if (limit > 0 && limit < o->max_seq) {
 		o->max_seq = limit;
 	}
@@ -325,9 +335,36 @@ enum loom_status loom_source_plan(const struct loom_source *s, struct loom_model
 	return loom_source_plan_as(s, loom_loader_marked(LOOM_LOADER_CUSTOM, s), out, err);
 }
 
+/* A table of words has its config in its weights. */
+static enum loom_status read_table_config(struct loom_config *cfg, const char *dir, struct loom_err *err)
+{
+	struct loom_st_config st;
+	struct loom_store store;
+	enum loom_status rc;
+
+	loom_st_config_init(&st);
+	loom_store_init(&store);
+	rc = loom_shards_open(&store, dir, err);
+	rc = rc ? rc : loom_static_table_read(cfg, &store, &st, err);
+	loom_store_release(&store);
+	loom_st_config_release(&st);
+	return rc;
+}
+
+/* Where the transformer's files lie: the folder itself, or the one that modules.json names first. */
+static enum loom_status body_of(const struct loom_source *s, char *dir, size_t cap, bool *fixed, struct loom_err *err)
+{
+	char body[256];
+
+	loom_st_body(s->path, body, sizeof(body), fixed);
+	return loom_path_join(dir, cap, s->path, body) ? LOOM_OK : loom_err_set(err, LOOM_E_MODEL, "%s: the path is too long", body);
+}
+
 enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, struct loom_model **out, struct loom_err *err)
 {
 	struct loom_config cfg;
+	char dir[PATH_MAX];
+	bool fixed;
 	enum loom_status rc;
 
 	*out = NULL;
@@ -335,7 +372,8 @@ enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, s
 		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, NULL, err);
 	} else {
 		loom_config_init(&cfg);
-		rc = read_config(&cfg, s->path, custom, err);
+		rc = body_of(s, dir, sizeof(dir), &fixed, err);
+		rc = rc ? rc : fixed && !custom ? read_table_config(&cfg, dir, err) : read_config(&cfg, dir, custom, err);
 		rc = rc ? rc : new_model(out, err);
 		rc = rc ? rc : loom_model_plan_only(*out, &cfg, err);
 		loom_config_release(&cfg);
@@ -350,6 +388,14 @@ enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, s
 
 enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_tokenizer **out, struct loom_err *err)
 {
+	char dir[PATH_MAX];
+	bool fixed;
+	enum loom_status rc;
+
 	*out = NULL;
-	return s->is_gguf ? open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, err) : loom_tokenizer_open(s->path, out, err);
+	if (s->is_gguf) {
+		return open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, err);
+	}
+	rc = body_of(s, dir, sizeof(dir), &fixed, err);
+	return rc ? rc : loom_tokenizer_open(dir, out, err);
 }

@@ -195,10 +195,16 @@ static enum loom_status read_module(struct loom_st_config *c, const char *dir, c
 	}
 	last = type ? strrchr(type, '.') : NULL;
 	last = last ? last + 1 : type;
+	path = loom_str_eq(path, ".") ? "" : path;
 	if (!plain(path)) {
 		return loom_err_set(err, LOOM_E_MODEL, "modules.json: [%zu].path: expected a folder's plain name", index);
 	}
 	if ((loom_str_eq(last, "Transformer") || loom_str_eq(last, "MLMTransformer")) && index == 0) {
+		(void)loom_str_copy(c->body, sizeof(c->body), path);
+		return LOOM_OK;
+	}
+	if (loom_str_eq(last, "StaticEmbedding") && index == 0) {
+		c->fixed = true;
 		(void)loom_str_copy(c->body, sizeof(c->body), path);
 		return LOOM_OK;
 	}
@@ -208,11 +214,11 @@ static enum loom_status read_module(struct loom_st_config *c, const char *dir, c
 	if (loom_str_eq(last, "SpladePooling") && index == 1) {
 		return read_splade(c, dir, path, err);
 	}
-	if (index > 1 && (loom_str_eq(last, "Dense") || loom_str_eq(last, "LayerNorm") || loom_str_eq(last, "Normalize"))) {
+	if (index > !c->fixed && (loom_str_eq(last, "Dense") || loom_str_eq(last, "LayerNorm") || loom_str_eq(last, "Normalize"))) {
 		return read_layer(c, last, dir, path, err);
 	}
-	return loom_err_set(err, LOOM_E_MODEL, "modules.json: [%zu]: module \"%.80s\" is not supported here (Transformer, Pooling, then any of Dense, "
-		"LayerNorm and Normalize)", index, type ? type : "null");
+	return loom_err_set(err, LOOM_E_MODEL, "modules.json: [%zu]: module \"%.80s\" is not supported here (Transformer and Pooling, or "
+		"StaticEmbedding, then any of Dense, LayerNorm and Normalize)", index, type ? type : "null");
 }
 
 /* sentence_bert_config.json: how long, and whether to lower-case. */
@@ -280,6 +286,23 @@ static enum loom_status read_prompts(struct loom_st_config *c, const char *dir, 
 	}
 	json_decref(root);
 	return rc;
+}
+
+void loom_st_body(const char *dir, char *out, size_t cap, bool *fixed)
+{
+	struct loom_st_config c;
+	struct loom_err ignored = {0};
+	json_t *root = NULL;
+
+	loom_st_config_init(&c);
+	if (load(dir, "modules.json", &root, &ignored) == LOOM_OK && json_array_size(root) > 0 &&
+		read_module(&c, dir, json_array_get(root, 0), 0, &ignored) != LOOM_OK) {
+		c.body[0] = 0;
+	}
+	*fixed = c.fixed;
+	(void)loom_str_copy(out, cap, c.body);
+	json_decref(root);
+	loom_st_config_release(&c);
 }
 
 enum loom_status loom_st_config_load(struct loom_st_config *c, const char *dir, struct loom_err *err)

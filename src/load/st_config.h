@@ -32,6 +32,10 @@ struct loom_st_config {
 	bool include_prompt;      /* false: the prompt's tokens are not pooled */
 	struct loom_layer_of *layers; /* [n_layer] behind the pooling */
 	int n_layer;
+	bool fixed;               /* StaticEmbedding: a table of words instead of a transformer (static_table.h) */
+	int32_t *rows;            /* [n_rows] the table's row of each token; NULL: its own number */
+	float *weights;           /* [n_rows] what it is times before it is pooled; NULL: 1 */
+	int32_t n_rows;
 	char body[256];           /* the Transformer's folder inside the model's; "": the same */
 	int64_t max_seq_length;   /* 0: none given */
 	int do_lower_case;        /* -1 unsaid */
@@ -39,6 +43,9 @@ struct loom_st_config {
 	int n_prompt;
 	const char *default_prompt; /* NULL none */
 };
+/* The folder inside dir that holds the transformer or the table of words: "" where that is dir itself, or where modules.json can't say. *fixed: it is a
+ * table. */
+void loom_st_body(const char *dir, char *out, size_t cap, bool *fixed);
 void loom_st_config_init(struct loom_st_config *c);
 void loom_st_config_release(struct loom_st_config *c);
 /* dir without modules.json: present stays false, LOOM_OK. A module Loom does not run: LOOM_E_MODEL with its type. */

@@ -69,12 +69,18 @@ static enum loom_status read_vector(const struct loom_store *s, const char *name
 	if (!t) {
 		return required ? loom_err_set(err, LOOM_E_MODEL, "%s is missing", full) : LOOM_OK;
 	}
-	if (t->n_dim != 1 || (n > 0 && t->n_elem != (uint64_t)n) || t->n_elem == 0 || t->n_elem > LOOM_MAX_EMBD) {
+	if (t->n_dim != 1 || (n > 0 && t->n_elem != (uint64_t)n) || t->n_elem == 0 || t->n_elem > LOOM_MAX_VOCAB) {
 		char found[96];
 		loom_shape_show(t->n_dim, t->shape, found, sizeof(found));
 		return loom_err_set(err, LOOM_E_MODEL, "%s is %s, expected [%d]", full, found, n);
 	}
 	return read_floats(s, t, out, arena, err);
+}
+
+enum loom_status loom_read_vector(float **out, const struct loom_store *s, const char *name, int32_t n, struct loom_arena *arena,
+	struct loom_err *err)
+{
+	return read_vector(s, name, "", n, true, out, arena, err);
 }
 
 enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_store *s, const char *name, struct loom_arena *arena,

@@ -33,4 +33,8 @@ enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_sto
 enum loom_status loom_layer_norm(struct loom_layer_of *l, const struct loom_store *s, const char *name, double eps, struct loom_arena *arena,
 	struct loom_err *err) LOOM_MUST_CHECK;
 
+/* The vector of that name, n numbers of any floating-point type. Floats in the arena. */
+enum loom_status loom_read_vector(float **out, const struct loom_store *s, const char *name, int32_t n, struct loom_arena *arena,
+	struct loom_err *err) LOOM_MUST_CHECK;
+
 #endif

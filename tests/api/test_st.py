@@ -1,5 +1,6 @@
 """sentence-transformers folders, cross-encoders and SPLADE models of tests/st, against what sentence-transformers computed on them."""
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,46 @@ def test_batches_are_the_same_bits(post):
     texts = ["Hello", "two", "x" * 70]
     many = post("/embed/batch", **dict(model=str(folder), texts=texts)).json()["embeddings"]
     assert many == [post("/embed", **dict(model=str(folder), text=t)).json()["embedding"] for t in texts]
+
+
+def test_the_transformer_in_a_folder_of_its_own(post, tmp_path):
+    folder = next(p for p in MODELS if p.name == "cls-unit")
+    shutil.copytree(folder, tmp_path / "older")
+    (tmp_path / "older" / "0_Transformer").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json"):
+        (tmp_path / "older" / name).rename(tmp_path / "older" / "0_Transformer" / name)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    (tmp_path / "older" / "modules.json").write_text(json.dumps(modules))
+    mine, older = (post("/embed", model=str(p), text="Hello", prompt_name="query") for p in (folder, tmp_path / "older"))
+    assert older.status_code == 200, older.text
+    assert older.json()["embedding"] == mine.json()["embedding"]
+
+
+def test_long_texts_are_cut_on_the_side_that_the_tokenizer_names(post, tmp_path):
+    folder = next(p for p in MODELS if p.name == "cls-unit")
+    shutil.copytree(folder, tmp_path / "left")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (tmp_path / "left" / "tokenizer_config.json").write_text(json.dumps(dict(config, truncation_side="left")))
+    tail = "the end of it"
+    long, short = (post("/embed", model=str(tmp_path / "left"), text=t).json() for t in ("y" * 300 + tail, "y" * (78 - len(tail)) + tail))
+    assert long["metadata"]["truncated"] and not short["metadata"]["truncated"]
+    assert long["embedding"] == short["embedding"]
+
+
+def test_a_table_of_words(post):
+    folder = next(p for p in MODELS if p.name == "static")
+    whole = post("/embed", model=str(folder), text="Hello", normalize=True, dimensions=7).json()
+    assert whole["shape"] == [7] and abs(np.linalg.norm(whole["embedding"]) - 1) < 1e-6 and whole["metadata"]["input_tokens"] == 5
+    r = post("/embed", model=str(folder), text="Hello", capture={"site": "hidden", "positions": "all", "layers": "all"})
+    assert r.status_code == 200 and r.json()["captures"]["hidden"]["shape"] == [1, 5, 26]
+    r = post("/embed", model=str(folder), text="Hello", capture={"site": "attn_out"})
+    assert r.status_code == 422 and "attn_out" in r.json()["error"]["message"]
+    r = post("/generate", model=str(folder), prompt="Hello")
+    assert r.status_code == 422 and "generate" in r.json()["error"]["message"]
+    shared = next(p for p in MODELS if p.name == "static-shared")
+    batch = post("/embed/batch", model=str(shared), texts=["Hello", "x" * 90]).json()
+    assert batch["embeddings"] == [post("/embed", model=str(shared), text=t).json()["embedding"] for t in ("Hello", "x" * 90)]
 
 
 def test_what_does_not_fit_together_is_refused(post):

@@ -6,7 +6,7 @@ import threading
 
 import httpx
 import pytest
-from hubcases import cache, check_cache, env, hub, hub_server, leftovers, loom, model_files  # noqa: F401 (fixtures)
+from hubcases import MODELS, cache, check_cache, env, hub, hub_server, leftovers, loom, model_files  # noqa: F401 (fixtures)
 
 
 def names(hub, method="GET"):
@@ -137,6 +137,30 @@ def test_what_a_module_lacks_is_asked_for_once(hub, loom, cache):
     hub.log.clear()
     loom("embed", "org/dense", "-")
     assert hub.log == []
+
+
+def test_the_transformer_in_a_folder_of_its_own(hub, loom, cache):
+    files = {f"0_Transformer/{n}": data for n, data in model_files("bert").items()}
+    files["modules.json"] = b'[{"path": "0_Transformer", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}]'
+    files["1_Pooling/config.json"] = b'{"pooling_mode_cls_token": true}'
+    hub.add("org/older", files, lfs=["0_Transformer/model.safetensors"])
+    r = loom("probe", "org/older")
+    assert r.returncode == 0 and "loader        sentence_transformers" in r.stdout and "not here yet" in r.stdout, r.stdout + r.stderr
+    r = loom("embed", "org/older", "-")
+    assert r.returncode == 0, r.stderr
+    hub.log.clear()
+    assert loom("embed", "org/older", "-").returncode == 0 and hub.log == []
+    check_cache(cache)
+
+
+def test_a_table_of_words(hub, loom, cache):
+    root = MODELS.parent / "st" / "static"
+    hub.add("org/static", {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}, lfs=["model.safetensors"])
+    assert loom("pull", "org/static").returncode == 0
+    hub.log.clear()
+    r = loom("embed", "org/static", "-")
+    assert r.returncode == 0 and hub.log == [], r.stderr
+    check_cache(cache)
 
 
 def test_gguf(hub, loom, cache):
