@@ -44,6 +44,7 @@ struct loom_quant {
 	enum loom_quant_kind kind;
 	int bits;
 	int64_t n_row, n_col;
+	int64_t n_plane, plane; /* the tensors hold n_plane such matrices, and this is one of them (experts); n_plane 0: they hold one */
 	int64_t group;         /* k that share a scale; BNB4: elements of the flat matrix; MAKE_NF4 too */
 	int64_t block_rows;    /* FP8: rows that share a scale; n_row for one scale */
 	bool add_one;          /* GPTQ v1: zeros are stored one less */
@@ -132,8 +133,8 @@ enum loom_norm_kind { LOOM_NORM_LAYER, LOOM_NORM_RMS };
 enum loom_act_kind { LOOM_ACT_SILU, LOOM_ACT_GELU_ERF, LOOM_ACT_GELU_TANH, LOOM_ACT_RELU, LOOM_ACT_RELU2, LOOM_ACT_QUICK_GELU,
 	LOOM_ACT_TANH, LOOM_ACT_SIGMOID, LOOM_ACT_NONE, LOOM_ACT_XIELU, LOOM_N_ACT };
 /* What stands between an expert's two products: act(up) [F]; act(gate) * up of gate|up [2F]; gpt-oss's (up' + 1) gate' sigmoid(1.702 gate') of
- * gate and up that alternate [2F], gate' = min(gate, 7), up' = up clamped to [-7, 7] (op fields limit and alpha). */
-enum loom_glu_kind { LOOM_GLU_NONE, LOOM_GLU_HALVES, LOOM_GLU_CLAMPED };
+ * gate and up that alternate [2F], gate' = min(gate, 7), up' = up clamped to [-7, 7] (op fields limit and alpha); the same of gate|up. */
+enum loom_glu_kind { LOOM_GLU_NONE, LOOM_GLU_HALVES, LOOM_GLU_CLAMPED, LOOM_GLU_CLAMPED_HALVES };
 /* How a router chooses. The probabilities of the router site are the softmax; the sigmoids; for TOPK_SOFTMAX the softmax over the chosen,
  * for SPARSEMIXER the multipliers (https://arxiv.org/abs/2409.12136, as Phi-3.5-MoE runs it), 0 elsewhere. Equal choices: the lower number. */
 enum loom_router_kind { LOOM_ROUTER_SOFTMAX, LOOM_ROUTER_SIGMOID, LOOM_ROUTER_TOPK_SOFTMAX, LOOM_ROUTER_SPARSEMIXER };

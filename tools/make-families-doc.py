@@ -58,7 +58,7 @@ def covered_table(loom):
     rows = ["| family | what it is | `architectures` | blocks | GGUF | tiny models |", "| --- | --- | --- | --- | --- | --- |"]
     for name in families():
         m = manifest(loom, name)
-        gguf = m.get("gguf", {}).get("architecture", "")
+        gguf = ", ".join(w.split(":")[0] for w in m.get("gguf", {}).get("architecture", "").split("|"))
         rows.append(f"| {name} | {comment(name)} | {', '.join(m['architectures'])} | {', '.join(b['name'] for b in m['blocks'])} | "
                     f"{gguf or '–'} | {', '.join(models.get(name, ['none yet']))} |")
     return rows

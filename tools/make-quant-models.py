@@ -233,6 +233,48 @@ def made(kind):
 MODELS.update({"made-4bit": made("4bit"), "made-8bit": made("8bit")})
 
 
+def mxfp4(rows):
+    """gpt-oss's blocks of 32: codes in pairs, low nibble first, and exponents; and the numbers that they stand for."""
+    b = rows.reshape(*rows.shape[:-1], -1, 32)
+    e = np.floor(np.log2(np.abs(b).max(-1))).astype(np.int64) - 2
+    q = np.abs(np.ldexp(b, -e[..., None])[..., None] - E2M1).argmin(-1).astype(np.uint8)
+    return q[..., 0::2] | q[..., 1::2] << 4, (e + 127).astype(np.uint8), np.ldexp(E2M1[q], e[..., None]).astype(np.float32).reshape(rows.shape)
+
+
+def gpt_oss(folder):
+    from transformers import GptOssConfig, GptOssForCausalLM
+    cfg = GptOssConfig(hidden_size=32, intermediate_size=32, num_hidden_layers=LAYERS, num_attention_heads=2, num_key_value_heads=1, head_dim=16, vocab_size=VOCAB,
+                       num_local_experts=3, num_experts_per_tok=2, sliding_window=5, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(99)
+    rng = np.random.default_rng(99)
+    model = GptOssForCausalLM(cfg).eval()
+    tensors = {}
+    for key, p in model.state_dict().items():
+        w = torch.randn_like(p) * (0.3 if p.dim() > 1 else 0.1) + ("norm" in key)
+        if key.endswith(("gate_up_proj", "down_proj")):  # stored by rows of outputs, in memory the other way round
+            tensors[key + "_blocks"], tensors[key + "_scales"], value = mxfp4(np.ascontiguousarray(w.numpy().swapaxes(1, 2)))
+            p.copy_(torch.from_numpy(np.ascontiguousarray(value.swapaxes(1, 2))))
+        else:
+            p.copy_(w.to(torch.float16).float())
+            tensors[key] = w.to(torch.float16).numpy()
+    ids = rng.integers(3, VOCAB, 9)
+    with torch.no_grad():
+        model.config._attn_implementation = "eager"
+        o = model(torch.from_numpy(ids)[None], output_hidden_states=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = cfg.to_dict()
+    keep = ["model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
+            "num_local_experts", "num_experts_per_tok", "sliding_window", "layer_types", "max_position_embeddings", "tie_word_embeddings", "rms_norm_eps",
+            "hidden_act", "bos_token_id", "eos_token_id", "rope_parameters", "swiglu_limit", "attention_bias"]
+    text = {"architectures": ["GptOssForCausalLM"]} | {k: text[k] for k in keep if k in text}
+    text["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                                                                  "model.embed_tokens", "lm_head"])
+    (folder / "config.json").write_text(json.dumps(text, indent=1))
+    save(tensors, folder / "model.safetensors")
+    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    save_file({"ids.0": ids.astype(np.int32), "hidden.0": torch.cat(o.hidden_states).numpy(), "logits.0": o.logits[0, -1].numpy()}, folder / "expected.safetensors")
+
+
 def save(tensors, path):
     """safetensors' numpy writer knows no float8 and no bfloat16: their bytes are written as uint8/uint16 and renamed in the header."""
     rename = {k: v[0] for k, v in tensors.items() if isinstance(v, tuple)}
@@ -252,6 +294,8 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else root / "tests/quant"
     only = sys.argv[2:]
+    if not only or "mxfp4" in only:
+        gpt_oss(out / "mxfp4")
     for number, (name, (pack, quant)) in enumerate(MODELS.items()):
         if only and name not in only:
             continue

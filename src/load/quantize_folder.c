@@ -53,7 +53,7 @@ static enum loom_status find_modules(struct writing *w, struct loom_err *err)
 	for (int32_t i = 0; i < p->n_weight; i++) {
 		for (int k = 0; k < p->weights[i].n_part; k++) {
 			const struct loom_weight_part *part = &p->weights[i].part[k];
-			if (part->quant) {
+			if (part->quant && part->quant->n_plane == 0) { /* bitsandbytes has no form for all experts in one tensor */
 				w->quant[part->tensor - s->tensors] = part->quant;
 			}
 		}

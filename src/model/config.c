@@ -25,7 +25,7 @@ void loom_config_features(struct loom_config *cfg, const struct loom_family *f)
 	cfg->family = f;
 	cfg->norm_eps = 1e-5;
 	cfg->norm_weight = cfg->norm_bias = true;
-	cfg->use_window = cfg->embed_scaled = cfg->attn_scaled = true;
+	cfg->use_window = cfg->embed_scaled = cfg->attn_scaled = cfg->yarn_truncate = true;
 	cfg->embed_scale = cfg->residual_scale = cfg->logit_scale = cfg->logit_divide = 1;
 	cfg->rope_theta = 10000;
 	cfg->rotary_part = 1;

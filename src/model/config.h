@@ -105,6 +105,7 @@ struct loom_config {
 	bool rel_shared;              /* ... made by the layer's own matrices of keys and queries */
 	bool rel_norm;                /* ... after a norm */
 	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
+	bool yarn_truncate;           /* YaRN's bounds are whole columns; of GGUF files, which do not say (config.json says it in its rope) */
 	int32_t d_value;              /* width of a value head; d_head but for latent attention */
 	bool attn_gate;               /* the heads' results times sigmoids, computed from the rows behind each head's query */
 	/* latent attention: keys and values from kv_rank numbers a token; a head's key is d_nope columns and d_rope that are rotated */

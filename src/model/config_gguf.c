@@ -97,6 +97,9 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 	spec.base = cfg->rope_theta;
 	spec.factor = get_num(r, "rope.scaling.factor", NAN);
 	spec.attn_factor = get_num(r, "rope.scaling.attn_factor", NAN);
+	spec.beta_fast = get_num(r, "rope.scaling.yarn_beta_fast", spec.beta_fast);
+	spec.beta_slow = get_num(r, "rope.scaling.yarn_beta_slow", spec.beta_slow);
+	spec.truncate = cfg->yarn_truncate;
 	if (loom_str_eq(type, "linear")) {
 		spec.type = LOOM_ROPE_LINEAR;
 	} else if (loom_str_eq(type, "yarn")) {
@@ -140,21 +143,26 @@ static enum loom_status read_sizes(struct loom_config *cfg, const struct reader 
 {
 	const struct loom_gguf_value *tokens = loom_gguf_find(r->g, "tokenizer.ggml.tokens");
 	const struct loom_tensor *embed = loom_store_find(s, "token_embd.weight");
-	int32_t ctx = (int32_t)cfg->n_ctx, value_width = 0;
+	int32_t ctx = (int32_t)cfg->n_ctx, value_width = 0, extra = 0;
 	enum loom_status rc;
 
 	if ((rc = get_int(r, "block_count", LOOM_MAX_LAYER, true, &cfg->n_layer)) ||
 		(rc = get_int(r, "embedding_length", LOOM_MAX_EMBD, true, &cfg->n_embd)) ||
-		(rc = get_int(r, "attention.head_count", LOOM_MAX_HEAD, true, &cfg->n_head)) ||
+		(rc = get_int(r, "attention.head_count", LOOM_MAX_HEAD, false, &cfg->n_head)) ||
+		(rc = get_int(r, "nextn_predict_layers", LOOM_MAX_LAYER, false, &extra)) ||
 		(rc = get_int(r, "attention.head_count_kv", LOOM_MAX_HEAD, false, &cfg->n_head_kv)) ||
 		(rc = get_int(r, "attention.key_length", LOOM_MAX_EMBD, false, &cfg->d_head)) ||
 		(rc = get_int(r, "attention.value_length", LOOM_MAX_EMBD, false, &value_width)) ||
-		(rc = get_int(r, "feed_forward_length", LOOM_MAX_EMBD * 8, true, &cfg->n_ffn)) ||
+		(rc = get_int(r, "feed_forward_length", LOOM_MAX_EMBD * 8, false, &cfg->n_ffn)) ||
 		(rc = get_int(r, "context_length", INT32_MAX, false, &ctx)) ||
 		(rc = get_int(r, "attention.sliding_window", INT32_MAX, false, &cfg->window))) {
 		return rc;
 	}
 	cfg->n_ctx = ctx;
+	if (extra >= cfg->n_layer) {
+		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: nextn_predict_layers is %d of %d layers", extra, cfg->n_layer);
+	}
+	cfg->n_layer -= extra; /* layers that guess further tokens stand behind the model's own */
 	if (value_width && cfg->d_head && value_width != cfg->d_head) {
 		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: keys are %d wide and values %d: not supported", cfg->d_head, value_width);
 	}
@@ -195,6 +203,7 @@ static void read_tensors(struct loom_config *cfg, const struct loom_store *s)
 	cfg->head_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".bias");
 	cfg->attn_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_Q, ".bias") || loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".bias");
 	cfg->attn_out_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_O, ".bias");
+	cfg->router_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_ROUTER, ".bias");
 	cfg->mlp_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_UP, ".bias");
 	cfg->mlp_down_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_DOWN, ".bias");
 	cfg->qkv = loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".weight") ? LOOM_QKV_STACKED : LOOM_QKV_SPLIT;
@@ -226,14 +235,17 @@ static enum loom_status features(struct loom_config *cfg, struct loom_err *err)
 
 	cfg->n_layer = sizes.n_layer;
 	cfg->n_embd = sizes.n_embd;
-	cfg->n_head = sizes.n_head;
+	cfg->n_head = sizes.n_head ? sizes.n_head : cfg->n_head;
 	cfg->n_head_kv = sizes.n_head_kv;
 	cfg->d_head = sizes.d_head;
-	cfg->n_ffn = sizes.n_ffn;
+	cfg->n_ffn = sizes.n_ffn ? sizes.n_ffn : cfg->n_ffn;
 	cfg->n_vocab = sizes.n_vocab;
 	cfg->n_ctx = sizes.n_ctx;
 	cfg->window = sizes.window;
 	cfg->use_window = true;
+	if (rc == LOOM_OK && cfg->n_head == 0) {
+		rc = loom_err_set(err, LOOM_E_MODEL, "metadata: \"attention.head_count\" is missing");
+	}
 	return rc;
 }
 
@@ -260,7 +272,13 @@ static enum loom_status read_all(struct loom_config *cfg, const struct reader *r
 		{LOOM_F_RESIDUAL_SCALE, "residual_scale", NULL, NULL, NULL}, {LOOM_F_ATTN_SOFTCAP, "attn_logit_softcapping", NULL, NULL, NULL},
 		{LOOM_F_LOGIT_SOFTCAP, "final_logit_softcapping", NULL, NULL, NULL}, {LOOM_F_CLIP_QKV, "attention.clamp_kqv", NULL, NULL, NULL},
 		{LOOM_F_ALIBI_MAX, "attention.max_alibi_bias", NULL, NULL, NULL}, {LOOM_F_ROPE_LOCAL_THETA, "rope.freq_base_swa", NULL, NULL, NULL},
-		{LOOM_F_ROPE_THETA, "rope.freq_base", NULL, NULL, NULL}, {LOOM_N_FIELD, NULL, NULL, NULL, NULL}};
+		{LOOM_F_ROPE_THETA, "rope.freq_base", NULL, NULL, NULL}, {LOOM_F_N_EXPERT, "expert_count", NULL, NULL, NULL},
+		{LOOM_F_N_EXPERT_USED, "expert_used_count", NULL, NULL, NULL}, {LOOM_F_N_FFN_EXPERT, "expert_feed_forward_length", NULL, NULL, NULL},
+		{LOOM_F_N_SHARED, "expert_shared_count", NULL, NULL, NULL},
+		{LOOM_F_N_FFN_SHARED, "expert_shared_feed_forward_length", NULL, NULL, NULL},
+		{LOOM_F_ROUTER_SCALE, "expert_weights_scale", NULL, NULL, NULL}, {LOOM_F_ROUTER_NORM, "expert_weights_norm", NULL, NULL, NULL},
+		{LOOM_F_N_EXPERT_GROUP, "expert_group_count", NULL, NULL, NULL},
+		{LOOM_F_N_EXPERT_GROUP_USED, "expert_group_used_count", NULL, NULL, NULL}, {LOOM_N_FIELD, NULL, NULL, NULL, NULL}};
 	enum loom_status rc = read_sizes(cfg, r, s);
 
 	rc = rc ? rc : features(cfg, r->err);
@@ -290,7 +308,7 @@ enum loom_status loom_config_from_gguf(struct loom_config *cfg, const struct loo
 	if (!r.arch) {
 		return loom_err_set(err, LOOM_E_MODEL, "metadata: \"general.architecture\" is missing");
 	}
-	f = loom_family_of_gguf(r.arch);
+	f = loom_family_of_gguf(g, r.arch);
 	if (!f) {
 		return unknown(r.arch, err);
 	}

@@ -98,14 +98,36 @@ const struct loom_family *loom_family_of_architecture(const char *architecture)
 	return f;
 }
 
-const struct loom_family *loom_family_of_gguf(const char *architecture)
+/* Does a word "name:key" of the list stand for this file? */
+static bool has_key(const char *list, const struct loom_gguf *g, const char *architecture)
 {
-	for (size_t i = 0; loom_families[i]; i++) {
-		if (loom_families[i]->gguf && loom_words_have(loom_families[i]->gguf, architecture)) {
-			return loom_families[i];
+	size_t n = strlen(architecture);
+	char key[128];
+	int64_t v;
+
+	for (const char *p = list; p; p = loom_words_next(p)) {
+		if (strncmp(p, architecture, n) == 0 && p[n] == ':') {
+			(void)snprintf(key, sizeof(key), "%.60s.%.*s", architecture, (int)(loom_word_len(p) - n - 1), p + n + 1);
+			if (loom_gguf_int(g, key, &v) && v > 0) {
+				return true;
+			}
 		}
 	}
-	return NULL;
+	return false;
+}
+
+const struct loom_family *loom_family_of_gguf(const struct loom_gguf *g, const char *architecture)
+{
+	const struct loom_family *bare = NULL;
+
+	for (size_t i = 0; loom_families[i]; i++) {
+		const char *words = loom_families[i]->gguf;
+		if (words && has_key(words, g, architecture)) {
+			return loom_families[i];
+		}
+		bare = !bare && words && loom_words_have(words, architecture) ? loom_families[i] : bare;
+	}
+	return bare;
 }
 
 /* The outermost part of each "a.b" of the list. */

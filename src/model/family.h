@@ -72,7 +72,8 @@ struct loom_family {
 	const char *ignored;               /* keys of the configuration class that change nothing in what Loom computes; NULL: none */
 	struct loom_role_name roles[LOOM_N_ROLE];
 	const struct loom_block_choice *blocks; /* up to a NULL block */
-	const char *gguf;                  /* general.architecture; NULL: none */
+	const char *gguf;                  /* general.architecture; "name:key": when its metadata has that key with a number above 0, before
+	                                    * families of the bare name; NULL: none */
 	const struct loom_key *gguf_keys;  /* what its metadata says beyond what every architecture's does (config_gguf.c), in the names of
 	                                    * gguf_tree.h; over `keys`, whose own values hold for GGUF too. Layer rules look there as well */
 	bool gguf_permuted;                /* GGUF stores q and k in interleaved-rope order */
@@ -85,7 +86,7 @@ extern const struct loom_family *const loom_families[];
 const struct loom_family *loom_family_named(const char *name);
 const struct loom_family *loom_family_of_type(const char *model_type);
 const struct loom_family *loom_family_of_architecture(const char *architecture);
-const struct loom_family *loom_family_of_gguf(const char *architecture);
+const struct loom_family *loom_family_of_gguf(const struct loom_gguf *g, const char *architecture);
 /* Does the table give this key of config.json a meaning: read, checked, or known to change nothing? */
 bool loom_family_knows(const struct loom_family *f, const char *key);
 

@@ -32,7 +32,8 @@ static const struct word qk_norms[] = {{"none", LOOM_QK_NONE}, {"head", LOOM_QK_
 	{"each_head", LOOM_QK_EACH_HEAD}, {"head_tensors", LOOM_QK_HEAD_TENSORS}, {NULL, 0}};
 static const struct word layouts[] = {{"split", LOOM_QKV_SPLIT}, {"stacked", LOOM_QKV_STACKED}, {"grouped", LOOM_QKV_GROUPED},
 	{"blocked_qvk", LOOM_QKV_BLOCKED_QVK}, {NULL, 0}};
-static const struct word glus[] = {{"none", LOOM_GLU_NONE}, {"halves", LOOM_GLU_HALVES}, {"clamped", LOOM_GLU_CLAMPED}, {NULL, 0}};
+static const struct word glus[] = {{"none", LOOM_GLU_NONE}, {"halves", LOOM_GLU_HALVES}, {"clamped", LOOM_GLU_CLAMPED},
+	{"clamped_halves", LOOM_GLU_CLAMPED_HALVES}, {NULL, 0}};
 static const struct word routers[] = {{"softmax", LOOM_ROUTER_SOFTMAX}, {"sigmoid", LOOM_ROUTER_SIGMOID},
 	{"topk_softmax", LOOM_ROUTER_TOPK_SOFTMAX}, {"sparsemixer", LOOM_ROUTER_SPARSEMIXER}, {NULL, 0}};
 static const struct word scan_norms[] = {{"plain", LOOM_SCAN_PLAIN}, {"rms", LOOM_SCAN_RMS}, {"rms_weights", LOOM_SCAN_RMS_WEIGHTS},

@@ -32,23 +32,29 @@ static int32_t bind_expert(struct loom_builder *b, const char *what, int32_t e, 
 	return loom_bind(&b->bind, &bind, parts, n);
 }
 
+/* Are the layer's experts in one tensor of this role? */
+static bool stacked(const struct loom_builder *b, enum loom_role role)
+{
+	return loom_binder_stored(&b->bind, role, b->layer, "") || loom_binder_stored(&b->bind, role, b->layer, "_blocks");
+}
+
 static int32_t bind_up(struct loom_builder *b, int32_t e)
 {
 	const struct loom_config *c = b->cfg;
 	int32_t f = c->n_ffn_expert, n = c->n_expert;
 	const struct loom_bind_part both = {.role = LOOM_ROLE_EXPERTS_GATE_UP, .n_row = 2 * f, .n_plane = n, .plane = e,
 		.turned = c->experts_turned};
-	const struct loom_bind_part stacked[] = {{.role = LOOM_ROLE_EXPERTS_GATE, .n_row = f, .n_plane = n, .plane = e},
+	const struct loom_bind_part split[] = {{.role = LOOM_ROLE_EXPERTS_GATE, .n_row = f, .n_plane = n, .plane = e},
 		{.role = LOOM_ROLE_EXPERTS_UP, .n_row = f, .n_plane = n, .plane = e}};
 	const struct loom_bind_part single[] = {{.role = LOOM_ROLE_EXPERT_GATE, .n_row = f, .head = e},
 		{.role = LOOM_ROLE_EXPERT_UP, .n_row = f, .head = e}};
 	int gate = c->expert_glu == LOOM_GLU_NONE; /* no gate: only the second part */
 
-	if (loom_binder_stored(&b->bind, LOOM_ROLE_EXPERTS_GATE_UP, b->layer, "")) {
+	if (stacked(b, LOOM_ROLE_EXPERTS_GATE_UP)) {
 		return bind_expert(b, "gate_up", e, LOOM_WEIGHT_MATRIX, "", c->n_embd, &both, 1);
 	}
-	if (loom_binder_stored(&b->bind, LOOM_ROLE_EXPERTS_UP, b->layer, "")) {
-		return bind_expert(b, "gate_up", e, LOOM_WEIGHT_MATRIX, "", c->n_embd, stacked + gate, 2 - gate);
+	if (stacked(b, LOOM_ROLE_EXPERTS_UP)) {
+		return bind_expert(b, "gate_up", e, LOOM_WEIGHT_MATRIX, "", c->n_embd, split + gate, 2 - gate);
 	}
 	return bind_expert(b, "gate_up", e, LOOM_WEIGHT_MATRIX, ".weight", c->n_embd, single + gate, 2 - gate);
 }
@@ -56,19 +62,41 @@ static int32_t bind_up(struct loom_builder *b, int32_t e)
 static int32_t bind_down(struct loom_builder *b, int32_t e)
 {
 	const struct loom_config *c = b->cfg;
-	const struct loom_bind_part stacked = {.role = LOOM_ROLE_EXPERTS_DOWN, .n_row = c->n_embd, .n_plane = c->n_expert, .plane = e,
+	const struct loom_bind_part one = {.role = LOOM_ROLE_EXPERTS_DOWN, .n_row = c->n_embd, .n_plane = c->n_expert, .plane = e,
 		.turned = c->experts_turned};
 	const struct loom_bind_part single = {.role = LOOM_ROLE_EXPERT_DOWN, .n_row = c->n_embd, .head = e};
-	bool all = loom_binder_stored(&b->bind, LOOM_ROLE_EXPERTS_DOWN, b->layer, "");
+	bool all = stacked(b, LOOM_ROLE_EXPERTS_DOWN);
 
-	return bind_expert(b, "down", e, LOOM_WEIGHT_MATRIX, all ? "" : ".weight", c->n_ffn_expert, all ? &stacked : &single, 1);
+	return bind_expert(b, "down", e, LOOM_WEIGHT_MATRIX, all ? "" : ".weight", c->n_ffn_expert, all ? &one : &single, 1);
 }
 
-static int32_t bind_bias(struct loom_builder *b, const char *what, enum loom_role role, int32_t e, int32_t n_row)
+/* Expert e's bias, of one tensor or of two whose halves follow each other. */
+static int32_t bind_bias(struct loom_builder *b, const char *what, const enum loom_role *roles, int n, int32_t e, int32_t n_row)
 {
-	const struct loom_bind_part part = {.role = role, .n_row = n_row, .n_stored = b->cfg->n_expert * n_row, .row0 = e * n_row};
+	struct loom_bind_part part[2];
 
-	return bind_expert(b, what, e, LOOM_WEIGHT_VECTOR, "", 1, &part, 1);
+	for (int i = 0; i < n; i++) {
+		part[i] = (struct loom_bind_part){.role = roles[i], .n_row = n_row, .n_stored = b->cfg->n_expert * n_row, .row0 = e * n_row};
+	}
+	return bind_expert(b, what, e, LOOM_WEIGHT_VECTOR, "", 1, part, n);
+}
+
+static void bind_biases(struct loom_builder *b, struct loom_op *op)
+{
+	static const enum loom_role both[] = {LOOM_ROLE_EXPERTS_GATE_UP_BIAS}, split[] = {LOOM_ROLE_EXPERTS_GATE_BIAS, LOOM_ROLE_EXPERTS_UP_BIAS},
+		down[] = {LOOM_ROLE_EXPERTS_DOWN_BIAS};
+	const struct loom_config *c = b->cfg;
+	bool two = c->expert_glu != LOOM_GLU_NONE && loom_binder_stored(&b->bind, LOOM_ROLE_EXPERTS_GATE_BIAS, b->layer, "");
+
+	op->bias = b->p->n_weight;
+	for (int32_t e = 0; e < c->n_expert; e++) {
+		(void)bind_bias(b, "gate_up_bias", two ? split : both, two ? 2 : 1, e,
+			two || c->expert_glu == LOOM_GLU_NONE ? c->n_ffn_expert : 2 * c->n_ffn_expert);
+	}
+	op->bias2 = b->p->n_weight;
+	for (int32_t e = 0; e < c->n_expert; e++) {
+		(void)bind_bias(b, "down_bias", down, 1, e, c->n_embd);
+	}
 }
 
 void loom_plan_experts(struct loom_builder *b, struct loom_view in, struct loom_view out)
@@ -94,17 +122,8 @@ void loom_plan_experts(struct loom_builder *b, struct loom_view in, struct loom_
 	for (int32_t e = 0; e < c->n_expert; e++) {
 		(void)bind_down(b, e);
 	}
-	if (!c->expert_bias) {
-		return;
-	}
-	op->bias = b->p->n_weight;
-	for (int32_t e = 0; e < c->n_expert; e++) {
-		(void)bind_bias(b, "gate_up_bias", LOOM_ROLE_EXPERTS_GATE_UP_BIAS, e,
-			c->expert_glu == LOOM_GLU_NONE ? c->n_ffn_expert : 2 * c->n_ffn_expert);
-	}
-	op->bias2 = b->p->n_weight;
-	for (int32_t e = 0; e < c->n_expert; e++) {
-		(void)bind_bias(b, "down_bias", LOOM_ROLE_EXPERTS_DOWN_BIAS, e, c->n_embd);
+	if (c->expert_bias) {
+		bind_biases(b, op);
 	}
 }
 
@@ -114,7 +133,7 @@ void loom_plan_shared(struct loom_builder *b, struct loom_view in, struct loom_v
 	int32_t f = c->n_ffn_shared;
 	const struct loom_bind_part split[] = {{.role = LOOM_ROLE_SHARED_GATE, .n_row = f}, {.role = LOOM_ROLE_SHARED_UP, .n_row = f}};
 	const struct loom_bind_part fused = {.role = LOOM_ROLE_SHARED_GATE_UP, .n_row = 2 * f};
-	bool one = c->family->roles[LOOM_ROLE_SHARED_GATE_UP].hf != NULL;
+	bool one = c->family->roles[LOOM_ROLE_SHARED_GATE_UP].hf != NULL && !b->bind.gguf;
 	struct loom_view sub = loom_plan_view(b, LOOM_SLOT_SUB2), mix;
 	struct loom_op *op;
 

@@ -20,7 +20,8 @@
 	X(ROUTER, "mlp.router") X(CHOICE_BIAS, "mlp.choice_bias") X(EXPERT_GATE, "mlp.expert.gate") X(EXPERT_UP, "mlp.expert.up") \
 	X(EXPERT_DOWN, "mlp.expert.down") X(EXPERTS_GATE_UP, "mlp.experts.gate_up") X(EXPERTS_GATE, "mlp.experts.gate") \
 	X(EXPERTS_UP, "mlp.experts.up") X(EXPERTS_DOWN, "mlp.experts.down") X(EXPERTS_GATE_UP_BIAS, "mlp.experts.gate_up_bias") \
-	X(EXPERTS_DOWN_BIAS, "mlp.experts.down_bias") X(SHARED_GATE, "mlp.shared.gate") X(SHARED_UP, "mlp.shared.up") \
+	X(EXPERTS_GATE_BIAS, "mlp.experts.gate_bias") \
+	X(EXPERTS_UP_BIAS, "mlp.experts.up_bias") X(EXPERTS_DOWN_BIAS, "mlp.experts.down_bias") X(SHARED_GATE, "mlp.shared.gate") X(SHARED_UP, "mlp.shared.up") \
 	X(SHARED_GATE_UP, "mlp.shared.gate_up") X(SHARED_DOWN, "mlp.shared.down") X(SHARED_MIX, "mlp.shared.mix") \
 	X(FINAL_NORM, "final_norm") X(HEAD, "lm_head") X(HEAD_DENSE, "head.dense") X(HEAD_NORM, "head.norm") X(HEAD_BIAS, "head.bias") \
 	X(CLASS_DENSE, "class.dense") X(CLASS_NORM, "class.norm") X(CLASS, "class")

@@ -167,6 +167,9 @@ static bool shape_is(const struct loom_tensor *t, bool vector, int64_t planes, i
 	if (t->n_dim == 3 && t->shape[1] == 1) { /* a convolution's [columns, 1, taps] */
 		return t->shape[0] == rows && t->shape[2] == cols;
 	}
+	if (t->n_dim == 1 && rows == 1) { /* GGUF's shared expert's gate */
+		return t->shape[0] == cols;
+	}
 	return t->n_dim == 2 && t->shape[0] == rows && t->shape[1] == cols;
 }
 
@@ -195,14 +198,21 @@ static int32_t group_of(const struct loom_config *c, int32_t layer)
 	return c->n_group > 0 && layer >= 0 ? (int32_t)(layer / ((double)c->n_layer / c->n_group)) : layer;
 }
 
+/* Is it stored the other way round? GGUF files hold matrices as [out, in], also GPT-2's. */
+static bool turned(const struct loom_binder *b, enum loom_weight_kind kind, const struct loom_bind_part *p)
+{
+	if (kind != LOOM_WEIGHT_MATRIX) {
+		return kind == LOOM_WEIGHT_TABLE && p->turned;
+	}
+	return !b->gguf && (p->turned || (b->cfg->transposed && p->role != LOOM_ROLE_EMBED_TOKEN && p->role != LOOM_ROLE_HEAD));
+}
+
 static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what)
 {
 	const struct loom_role_name *r = &b->cfg->family->roles[p->role];
 	const char *names = b->gguf ? r->gguf : r->hf;
 	bool vector = w->kind == LOOM_WEIGHT_VECTOR;
-	/* GGUF files hold GPT-2's matrices turned to [out, in]. */
-	bool transposed = w->kind != LOOM_WEIGHT_VECTOR && !b->gguf && (p->turned || (w->kind == LOOM_WEIGHT_MATRIX && b->cfg->transposed &&
-		p->role != LOOM_ROLE_EMBED_TOKEN && p->role != LOOM_ROLE_HEAD));
+	bool transposed = turned(b, w->kind, p);
 	int64_t n_row = p->n_stored ? p->n_stored : p->n_row;
 	int64_t rows = transposed ? w->n_col : n_row, cols = transposed ? n_row : w->n_col;
 	char name[LOOM_MAX_TENSOR_NAME], text[LOOM_MAX_TENSOR_NAME + 240], found[96], wanted[96];
@@ -213,7 +223,8 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		loom_binder_note(&b->missing, &b->n_missing, text);
 		return;
 	}
-	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf && p->n_plane == 0 && loom_bind_quantized(b, w, p, what, names, n_row, transposed)) {
+	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf &&
+		(p->n_plane > 0 ? loom_bind_stacked : loom_bind_quantized)(b, w, p, what, names, n_row, transposed)) {
 		return;
 	}
 	t = loom_binder_find(b->store, names, b->prefix, group_of(b->cfg, what->layer), p->head, what->suffix, name, sizeof(name));

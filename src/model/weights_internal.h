@@ -1,4 +1,4 @@
-/* weights_internal.h: between weights.c and weights_quant.c. */
+/* weights_internal.h: between weights.c, weights_quant.c and weights_stacked.c. */
 #ifndef LOOM_WEIGHTS_INTERNAL_H
 #define LOOM_WEIGHTS_INTERNAL_H
 
@@ -13,5 +13,10 @@ void loom_binder_note(struct loom_buf *buf, int *count, const char *text);
  * matrix). false: it has none, and the plain tensor is to be looked for. */
 bool loom_bind_quantized(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what,
 	const char *names, int64_t n_row, bool transposed);
+/* The same for one matrix of a tensor of several: gpt-oss's MXFP4 experts, and what a request wants made. */
+bool loom_bind_stacked(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what,
+	const char *names, int64_t n_row, bool transposed);
+/* q, whose sizes are set, is made of the float tensor t as a request wants it. */
+void loom_quant_made(struct loom_quant *q, enum loom_make make, const struct loom_tensor *t, bool transposed);
 
 #endif

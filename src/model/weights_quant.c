@@ -352,23 +352,28 @@ static const struct loom_tensor *packed(struct binding *x, const char *names, in
 	return t;
 }
 
-/* What a request wants made of a float matrix: those of the blocks, not the head. */
-static bool bind_made(struct binding *x, const struct loom_tensor *t, const struct loom_bind_part *p, bool transposed)
+void loom_quant_made(struct loom_quant *q, enum loom_make make, const struct loom_tensor *t, bool transposed)
 {
-	enum loom_make make = x->b->cfg->quant.make;
-	struct loom_quant *q = &x->q;
-	int64_t rows = transposed ? q->n_col : q->n_row, cols = transposed ? q->n_row : q->n_col;
-
-	if (make == LOOM_MAKE_NONE || p->role == LOOM_ROLE_HEAD || p->role == LOOM_ROLE_EMBED_TOKEN || !t || t->n_dim != 2 || t->shape[0] != rows ||
-		t->shape[1] != cols || (t->dtype != LOOM_F32 && t->dtype != LOOM_F16 && t->dtype != LOOM_BF16)) {
-		return false;
-	}
 	q->codes = t;
 	q->kind = make == LOOM_MAKE_8BIT ? LOOM_QUANT_MAKE_INT8 : LOOM_QUANT_MAKE_NF4;
 	q->bits = make == LOOM_MAKE_8BIT ? 8 : 4;
 	q->group = make == LOOM_MAKE_8BIT ? q->n_col : 64;
 	q->nested = make == LOOM_MAKE_4BIT_DOUBLE;
 	q->transposed = transposed;
+}
+
+/* What a request wants made of a float matrix: those of the blocks, but for routers; not the head. */
+static bool bind_made(struct binding *x, const struct loom_tensor *t, const struct loom_bind_part *p, bool transposed)
+{
+	enum loom_make make = x->b->cfg->quant.make;
+	struct loom_quant *q = &x->q;
+	int64_t rows = transposed ? q->n_col : q->n_row, cols = transposed ? q->n_row : q->n_col;
+
+	if (make == LOOM_MAKE_NONE || p->role == LOOM_ROLE_HEAD || p->role == LOOM_ROLE_EMBED_TOKEN || p->role == LOOM_ROLE_ROUTER || !t ||
+		t->n_dim != 2 || t->shape[0] != rows || t->shape[1] != cols || (t->dtype != LOOM_F32 && t->dtype != LOOM_F16 && t->dtype != LOOM_BF16)) {
+		return false;
+	}
+	loom_quant_made(q, make, t, transposed);
 	return true;
 }
 

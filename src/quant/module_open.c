@@ -14,6 +14,22 @@ static enum loom_status read_tensor(const struct loom_store *s, const struct loo
 	return loom_store_read(s, t, 0, *out, (size_t)t->bytes, err);
 }
 
+/* The matrix's share of n numbers of a tensor that may hold several matrices. */
+static uint64_t share(const struct loom_quant *q, uint64_t n)
+{
+	return q->n_plane > 0 ? n / (uint64_t)q->n_plane : n;
+}
+
+static enum loom_status read_share(const struct loom_quant *q, const struct loom_store *s, const struct loom_tensor *t, char **out,
+	struct loom_err *err)
+{
+	uint64_t bytes = share(q, t->bytes);
+	*out = loom_malloc((size_t)bytes);
+	if (!*out)
+		return loom_err_nomem(err, t->name, bytes);
+	return loom_store_read(s, t, (uint64_t)q->plane * bytes, *out, (size_t)bytes, err);
+}
+
 /* The numbers of a float tensor; each must be finite. */
 static enum loom_status read_floats(const struct loom_store *s, const struct loom_tensor *t, float **out, struct loom_err *err)
 {
@@ -32,9 +48,9 @@ static enum loom_status read_floats(const struct loom_store *s, const struct loo
 	return rc;
 }
 
-static enum loom_status check_scales(const struct loom_tensor *t, const char *raw, struct loom_err *err)
+static enum loom_status check_scales(const struct loom_quant *q, const struct loom_tensor *t, const char *raw, struct loom_err *err)
 {
-	for (uint64_t i = 0; i < t->n_elem; i++) {
+	for (uint64_t i = 0; i < share(q, t->n_elem); i++) {
 		uint32_t word;
 		uint16_t half;
 		bool bad;
@@ -56,7 +72,8 @@ static enum loom_status check_scales(const struct loom_tensor *t, const char *ra
 			break;
 		}
 		if (bad)
-			return loom_err_set(err, LOOM_E_MODEL, "%s[%llu]: a scale that is not a finite number", t->name, (unsigned long long)i);
+			return loom_err_set(err, LOOM_E_MODEL, "%s[%llu]: a scale that is not a finite number", t->name,
+				(unsigned long long)(i + (uint64_t)q->plane * share(q, t->n_elem)));
 	}
 	return LOOM_OK;
 }
@@ -141,10 +158,10 @@ static enum loom_status make_wide(struct loom_module *m, const struct loom_store
 {
 	const struct loom_quant *q = m->q;
 	const struct loom_tensor *t = q->codes;
-	size_t total = (size_t)t->n_elem, blocks = (total + (size_t)q->group - 1) / (size_t)q->group;
+	size_t total = (size_t)share(q, t->n_elem), blocks = (total + (size_t)q->group - 1) / (size_t)q->group;
 	uint8_t codes[64];
 	char *raw = NULL;
-	enum loom_status rc = read_tensor(s, t, &raw, err);
+	enum loom_status rc = read_share(q, s, t, &raw, err);
 	m->wide = rc ? NULL : loom_malloc(total * sizeof(float));
 	if (!rc && !m->wide)
 		rc = loom_err_nomem(err, t->name, total * sizeof(float));
@@ -183,17 +200,17 @@ enum loom_status loom_module_open(struct loom_module *m, const struct loom_quant
 	loom_module_form(q, &m->form);
 	if (q->kind == LOOM_QUANT_MAKE_NF4 || q->kind == LOOM_QUANT_MAKE_INT8)
 		return make_wide(m, store, err);
-	enum loom_status rc = read_tensor(store, q->codes, &m->codes, err);
+	enum loom_status rc = read_share(q, store, q->codes, &m->codes, err);
 	if (!rc && q->kind == LOOM_QUANT_BNB4) {
 		rc = check_map(m, store, err);
 		return rc ? rc : read_absmax(m, store, err);
 	}
-	rc = rc ? rc : read_tensor(store, q->scale, &m->scale, err);
-	rc = rc ? rc : check_scales(q->scale, m->scale, err);
+	rc = rc ? rc : read_share(q, store, q->scale, &m->scale, err);
+	rc = rc ? rc : check_scales(q, q->scale, m->scale, err);
 	if (!rc && q->zero)
 		rc = read_tensor(store, q->zero, &m->zero, err);
 	if (!rc && q->kind == LOOM_QUANT_AWQ_FAST)
-		rc = check_scales(q->zero, m->zero, err);
+		rc = check_scales(q, q->zero, m->zero, err);
 	if (!rc && m->form.indexed)
 		rc = read_index(m, store, err);
 	if (!rc && q->kind == LOOM_QUANT_FP8)

@@ -2,6 +2,8 @@
 safetensors bit for bit. What the converter does to weights (q and k rows permuted, 1 added to norms, q|k|v stacked) is done here from
 the format's description."""
 import json
+import re
+import shutil
 
 import gguf
 import numpy as np
@@ -20,9 +22,13 @@ FILES = {
     "starcoder2-plain": A.STARCODER2, "olmo": A.OLMO, "olmo-clip": A.OLMO, "olmo2": A.OLMO2, "cohere": A.COMMAND_R, "cohere-norms": A.COMMAND_R,
     "cohere2": A.COHERE2, "granite": A.GRANITE, "glm": A.CHATGLM, "glm4": A.GLM4, "smollm3": A.SMOLLM3, "exaone4": A.EXAONE4,
     "exaone4-full": A.EXAONE4, "nemotron": A.NEMOTRON, "ernie4_5": A.ERNIE4_5, "hunyuan_v1_dense": A.HUNYUAN_DENSE, "seed_oss": A.SEED_OSS,
-    "arcee": A.ARCEE,
+    "arcee": A.ARCEE, "mixtral": A.LLAMA, "qwen2-moe": A.QWEN2MOE, "qwen3-moe": A.QWEN3MOE, "olmoe": A.OLMOE, "granitemoe": A.GRANITE_MOE,
+    "granitemoe-shared": A.GRANITE_MOE, "phimoe": A.PHIMOE, "glm4-moe": A.GLM4_MOE, "gpt-oss": A.GPT_OSS,
 }
-PERMUTED = {A.LLAMA, A.OLMO, A.GRANITE, A.SMOLLM3, A.ARCEE}
+# what no GGUF can say is made otherwise in the folder that the file is compared with
+CHANGED = {"qwen2-moe": dict(mlp_only_layers=[], num_hidden_layers=1, layer_types=["full_attention"]), "phimoe": dict(router_jitter_noise=0.01),
+           "gpt-oss": dict(swiglu_limit=7.0)}
+PERMUTED = {A.LLAMA, A.OLMO, A.GRANITE, A.GRANITE_MOE, A.SMOLLM3, A.ARCEE}
 NORM_PLUS_1 = {A.GEMMA, A.GEMMA2, A.GEMMA3, A.NEMOTRON}
 REORDERED = {A.GPTNEOX, A.BLOOM, A.FALCON}
 
@@ -87,6 +93,51 @@ def converted(arch, name, w, s):
     return w
 
 
+EXPERT = re.compile(r"(model\.layers\.(\d+)\..*)\.experts\.(\d+)\.(\w+)\.weight")
+PLACES = {"w1": "gate", "w2": "down", "w3": "up", "gate_proj": "gate", "down_proj": "down", "up_proj": "up"}
+
+
+def stacked(arch, weights, n_layer):
+    """Experts as GGUF has them: one tensor of all gates, of all ups, of all downs; the rest of the weights as it is."""
+    rest, experts = {}, {}
+    for key, w in weights.items():
+        one, block = EXPERT.fullmatch(key), re.search(r"layers\.(\d+)\.", key)
+        if block and int(block[1]) >= n_layer:
+            continue
+        name = f"blk.{block[1]}.ffn_%s_exps.%s" if block else ""
+        if one:
+            experts.setdefault(name % (PLACES[one[4]], "weight"), {})[int(one[3])] = w
+        elif "experts.gate_up_proj" in key and arch == A.GPT_OSS:  # gate and up alternate, and are stored the other way round
+            for i, part in enumerate(("gate", "up")):
+                rest[name % (part, "bias" if "bias" in key else "weight")] = w[..., i::2].swapaxes(1, 2) if w.ndim == 3 else w[..., i::2]
+        elif ".experts.down_proj" in key:
+            turned = arch == A.GPT_OSS and w.ndim == 3
+            rest[name % ("down", "bias" if "bias" in key else "weight")] = w.swapaxes(1, 2) if turned else w
+        elif "experts.gate_up_proj" in key or "block_sparse_moe.input_linear" in key:
+            for i, part in enumerate(("gate", "up")):
+                rest[name % (part, "weight")] = w[:, i * w.shape[1] // 2:(i + 1) * w.shape[1] // 2]
+        elif "block_sparse_moe.output_linear" in key:
+            rest[name % ("down", "weight")] = w
+        elif "shared_mlp.input_linear" in key:
+            for i, part in enumerate(("gate", "up")):
+                rest[f"blk.{block[1]}.ffn_{part}_shexp.weight"] = w[i * len(w) // 2:(i + 1) * len(w) // 2]
+        else:
+            rest[key] = w
+    return rest | {name: np.stack([parts[e] for e in sorted(parts)]) for name, parts in experts.items()}
+
+
+def mixture(g, cfg):
+    for key, add in (("num_local_experts", g.add_expert_count), ("num_experts", g.add_expert_count), ("n_routed_experts", g.add_expert_count),
+                     ("num_experts_per_tok", g.add_expert_used_count), ("moe_intermediate_size", g.add_expert_feed_forward_length),
+                     ("shared_expert_intermediate_size", g.add_expert_shared_feed_forward_length),
+                     ("shared_intermediate_size", g.add_expert_shared_feed_forward_length), ("n_shared_experts", g.add_expert_shared_count),
+                     ("norm_topk_prob", g.add_expert_weights_norm), ("routed_scaling_factor", g.add_expert_weights_scale),
+                     ("n_group", g.add_expert_group_count), ("topk_group", g.add_expert_group_used_count),
+                     ("first_k_dense_replace", g.add_leading_dense_block_count)):
+        if cfg.get(key) is not None:
+            add(cfg[key])
+
+
 def features(g, cfg, s, arch):
     rope = cfg.get("rope_parameters") or cfg.get("rope_scaling") or {}
     rope = rope.get("full_attention", rope)
@@ -114,6 +165,10 @@ def features(g, cfg, s, arch):
     if rope.get("rope_type") == "linear":
         g.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         g.add_rope_scaling_factor(rope["factor"])
+    if rope.get("rope_type") == "yarn":
+        g.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        g.add_rope_scaling_factor(rope["factor"])
+        g.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
     if rope.get("rope_type") == "longrope":
         g.add_rope_scaling_orig_ctx_len(cfg["original_max_position_embeddings"])
         g.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
@@ -133,19 +188,16 @@ def features(g, cfg, s, arch):
 def tokenizer(g, n):
     keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
     extra = iter(range(256, 600))
-    tokens = [chr(b) if b in keep else chr(next(extra)) for b in range(256)] + [f"<{i}>" for i in range(256, n)]
+    tokens = ([chr(b) if b in keep else chr(next(extra)) for b in range(256)] + [f"<{i}>" for i in range(256, n)])[:n]
     tokens[n - 1] = tokens[32] * 2  # an empty list of merges has no type, so there is one
     g.add_tokenizer_model("gpt2")
     g.add_tokenizer_pre("gpt-2")
     g.add_token_list(tokens)
-    g.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * (n - 257) + [gguf.TokenType.NORMAL])
+    g.add_token_types([gguf.TokenType.NORMAL if i < 256 or i == n - 1 else gguf.TokenType.CONTROL for i in range(n)])
     g.add_token_merges([f"{tokens[32]} {tokens[32]}"])
 
 
-def write(path, name, arch, **options):
-    cfg = json.loads((MODELS / name / "config.json").read_text())
-    s, weights = sizes(cfg), load_wide(name)
-    g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
+def basics(g, cfg, s, arch):
     g.add_block_count(s["layer"])
     g.add_context_length(s["ctx"])
     g.add_embedding_length(s["embd"])
@@ -158,33 +210,55 @@ def write(path, name, arch, **options):
     g.add_layer_norm_rms_eps(eps)
     g.add_layer_norm_eps(eps)
     features(g, cfg, s, arch)
+    mixture(g, cfg)
     tokenizer(g, cfg["vocab_size"])
-    names = gguf.get_tensor_name_map(arch, s["layer"])
-    heads = {}
-    for key, w in weights.items():
-        if ".norms." in key:  # StableLM: one tensor a head
-            stem, head = key[:-len(".weight")].rsplit(".norms.", 1)
-            heads.setdefault(stem, {})[int(head)] = w
-            continue
-        new = names.get_name(key, try_suffixes=(".weight", ".bias"))
-        new = new or names.get_name(key.removeprefix("transformer."), try_suffixes=(".weight", ".bias"))  # as BLOOM's converter does
-        assert new, f"gguf-py has no name for {key}"
-        g.add_tensor(new, np.ascontiguousarray(converted(arch, key, w, s), np.float32))
-    for stem, parts in heads.items():
-        g.add_tensor(names.get_name(stem + ".weight", try_suffixes=(".weight",)), np.stack([parts[h] for h in sorted(parts)]))
+
+
+def finish(g):
     g.write_header_to_file()
     g.write_kv_data_to_file()
     g.write_tensors_to_file()
     g.close()
 
 
+def write(path, name, arch, **options):
+    cfg = json.loads((MODELS / name / "config.json").read_text()) | CHANGED.get(name, {})
+    s, weights = sizes(cfg), load_wide(name)
+    g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
+    basics(g, cfg, s, arch)
+    names = gguf.get_tensor_name_map(arch, s["layer"])
+    heads = {}
+    for key, w in stacked(arch, weights, s["layer"]).items():
+        if key.startswith("blk."):
+            g.add_tensor(key, np.ascontiguousarray(w, np.float32))
+            continue
+        if ".norms." in key:  # StableLM: one tensor a head
+            stem, head = key[:-len(".weight")].rsplit(".norms.", 1)
+            heads.setdefault(stem, {})[int(head)] = w
+            continue
+        key = key.replace("e_score_correction_bias", "e_score_correction.bias")
+        key += ".weight" if key.endswith("sinks") else ""
+        new = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        new = new or names.get_name(key.removeprefix("transformer."), try_suffixes=(".weight", ".bias"))  # as BLOOM's converter does
+        assert new, f"gguf-py has no name for {key}"
+        g.add_tensor(new, np.ascontiguousarray(converted(arch, key, w, s), np.float32))
+    for stem, parts in heads.items():
+        g.add_tensor(names.get_name(stem + ".weight", try_suffixes=(".weight",)), np.stack([parts[h] for h in sorted(parts)]))
+    finish(g)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_states_equal_those_of_the_safetensors(post, tiny, tmp_path, name):
-    path = tmp_path / f"{name}.gguf"
+    path, folder = tmp_path / f"{name}.gguf", tiny(name)
     write(path, name, FILES[name])
+    if name in CHANGED:
+        folder = str(tmp_path / name)
+        shutil.copytree(tiny(name), folder)
+        config = tmp_path / name / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | CHANGED[name]))
     ids = [int(x) for x in load_file(MODELS / name / "expected.safetensors")["ids.1"].reshape(-1)]
     got = []
-    for model in (str(path), tiny(name)):
+    for model in (str(path), folder):
         r = post("/generate", model=model, prompt=ids, max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
                  capture=dict(name="h", layers="all", positions="all"))
         got.append(tensors(r)["captures.h"])
@@ -216,3 +290,58 @@ def test_a_model_in_several_files(post, tiny, tmp_path):
     folder.rename(other)
     r = post("/generate", model=str(other), prompt=[5], max_tokens=0)
     assert r.status_code == 422 and f"part {len(parts)} of {len(parts)} is not there" in r.text
+
+
+def test_experts_in_mxfp4_are_those_of_the_checkpoint(post, tmp_path):
+    folder = MODELS.parent / "quant" / "mxfp4"
+    weights, cfg = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
+    dtype = gguf.GGMLQuantizationType.MXFP4
+    g, s = gguf.GGUFWriter(tmp_path / "oss.gguf", "gpt-oss"), sizes(cfg)
+    names = gguf.get_tensor_name_map(A.GPT_OSS, s["layer"])
+    basics(g, cfg, s, A.GPT_OSS)
+    for key, w in weights.items():
+        block = re.search(r"layers\.(\d+)\.", key)
+        if key.endswith("_blocks"):  # ggml's blocks: the exponent, then elements 0-15 in the low nibbles, 16-31 in the high ones
+            codes = np.stack([w & 15, w >> 4], -1).reshape(*w.shape[:3], 32)
+            e = weights[key.replace("_blocks", "_scales")]
+            data = np.concatenate([e[..., None], codes[..., :16] | codes[..., 16:] << 4], -1).reshape(*w.shape[:2], -1)
+            for part in ((("gate", data[:, 0::2]), ("up", data[:, 1::2])) if "gate_up" in key else (("down", data),)):
+                g.add_tensor(f"blk.{block[1]}.ffn_{part[0]}_exps.weight", np.ascontiguousarray(part[1]), raw_dtype=dtype)
+        elif key.endswith("_bias"):
+            for part in ((("gate", w[:, 0::2]), ("up", w[:, 1::2])) if "gate_up" in key else (("down", w),)):
+                g.add_tensor(f"blk.{block[1]}.ffn_{part[0]}_exps.bias", np.ascontiguousarray(part[1], np.float32))
+        elif not key.endswith("_scales"):
+            new = names.get_name(key + (".weight" if key.endswith("sinks") else ""), try_suffixes=(".weight", ".bias"))
+            g.add_tensor(new, w.astype(np.float32))
+    finish(g)
+    want = states(post, str(folder), [5, 6, 7, 9, 11])
+    assert np.array_equal(states(post, str(tmp_path / "oss.gguf"), [5, 6, 7, 9, 11]), want)
+
+
+def test_experts_in_blocks(post, tmp_path):
+    """Experts as Q8_0 and Q4_0: the states of the float32 numbers that the blocks stand for."""
+    for dtype in (gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0):
+        got = []
+        for wide in (False, True):
+            path = tmp_path / f"{dtype.name}-{wide}.gguf"
+            rng = np.random.default_rng(5)
+            cfg = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, moe_intermediate_size=32, vocab_size=300,
+                       num_experts=4, num_experts_per_tok=2)
+            g, s = gguf.GGUFWriter(path, "qwen3moe"), sizes(cfg)
+            basics(g, cfg, s, A.QWEN3MOE)
+            shapes = {"token_embd": (300, 64), "output": (300, 64), "output_norm": (64,)}
+            for i in range(2):
+                b = f"blk.{i}."
+                shapes |= {b + "attn_q": (64, 64), b + "attn_k": (64, 64), b + "attn_v": (64, 64), b + "attn_output": (64, 64), b + "attn_norm": (64,),
+                           b + "ffn_norm": (64,), b + "attn_q_norm": (32,), b + "attn_k_norm": (32,), b + "ffn_gate_inp": (4, 64),
+                           b + "ffn_gate_exps": (4, 32, 64), b + "ffn_up_exps": (4, 32, 64), b + "ffn_down_exps": (4, 64, 32)}
+            for name, shape in shapes.items():
+                w = (rng.standard_normal(shape) * 0.2 + (len(shape) == 1)).astype(np.float32)
+                if "exps" in name:
+                    q = gguf.quantize(w, dtype)
+                    g.add_tensor(name + ".weight", gguf.dequantize(q, dtype) if wide else q, raw_dtype=None if wide else dtype)
+                else:
+                    g.add_tensor(name + ".weight", w)
+            finish(g)
+            got.append(states(post, str(path), [5, 6, 7, 9, 11]))
+        assert np.array_equal(*got)

@@ -93,14 +93,14 @@ static void isas_agree(void **state)
 /* What experts need, of two inputs a number or into what is there. */
 static void expert_rows_agree(void **state)
 {
-	float x[2 * MOST], want[MOST], sum[MOST], was[MOST];
+	float x[2 * MOST], halves[2 * MOST], want[MOST], sum[MOST], was[MOST];
 
 	(void)state;
 	for (size_t l = 0; l < N_LENGTH; l++) {
 		size_t n = lengths[l];
 		check_fill(x, 2 * n, l + 7);
 		check_fill(was, n, l + 8);
-		loom_rows_ref.clamped_glu(1.5f, 1.702f, x, want, n);
+		loom_rows_ref.clamped_glu(1.5f, 1.702f, x, x + 1, 2, want, n);
 		for (size_t i = 0; i < n; i++) {
 			double gate = fmin((double)x[2 * i], 1.5), up = fmax(fmin((double)x[2 * i + 1], 1.5), -1.5);
 			double exact = (up + 1) * gate / (1 + exp(-(double)1.702f * gate));
@@ -109,7 +109,13 @@ static void expert_rows_agree(void **state)
 		}
 		for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
 			float *y = check_guarded(n);
-			loom_rows_for((enum loom_isa)isa)->clamped_glu(1.5f, 1.702f, x, y, n);
+			loom_rows_for((enum loom_isa)isa)->clamped_glu(1.5f, 1.702f, x, x + 1, 2, y, n);
+			assert_memory_equal(y, want, n * sizeof(float));
+			for (size_t i = 0; i < n; i++) { /* the halves one after the other */
+				halves[i] = x[2 * i];
+				halves[n + i] = x[2 * i + 1];
+			}
+			loom_rows_for((enum loom_isa)isa)->clamped_glu(1.5f, 1.702f, halves, halves + n, 1, y, n);
 			assert_memory_equal(y, want, n * sizeof(float));
 			memcpy(y, was, n * sizeof(float));
 			loom_rows_for((enum loom_isa)isa)->add_scaled(0.3f, x, y, n);

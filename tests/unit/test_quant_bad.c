@@ -10,6 +10,7 @@
 #include "quantcase.h"
 
 #define DOWN "model.layers.0.mlp.down_proj"
+#define EXPERTS "model.layers.0.mlp.experts."
 
 /* Replaces the first `from` in text by `to`, which may be longer. */
 static bool replace(char **text, size_t *n, const char *from, const char *to)
@@ -90,7 +91,11 @@ static const struct bad bads[] = {
 	{"ct4", DOWN ".weight_scale", "[64,3]", "[32,6]", 0, "weight_scale is [32,6], expected [64,6] beside"},
 	{"ct4", DOWN ".weight_scale", "weight_scale", "weight_scald", 0, "1 missing (" DOWN ".weight_scale)"},
 	{"fp8-block", DOWN ".weight_scale_inv", "[1,2]", "[2,1]", 0, "has 2 x 1 scales, expected 1 x 1: blocks of"},
+	{"mxfp4", EXPERTS "down_proj_scales", "[3,32,1]", "[3,1,32]", 0, "down_proj_scales is uint8 [3,1,32], expected uint8 [3,32,1]"},
+	{"mxfp4", EXPERTS "gate_up_proj_blocks", "[3,64,1,16]", "[3,64,16,1]", 0, "gate_up_proj_blocks is uint8 [3,64,16,1], expected uint8 [3,64,1,16]"},
+	{"mxfp4", EXPERTS "down_proj_scales", "_scales", "_scalez", 0, "down_proj_scales"},
 	/* values */
+	{"mxfp4", EXPERTS "down_proj_scales", NULL, "\xff", 1, "down_proj_scales[0]: a scale that is not a finite number"},
 	{"gptq4", DOWN ".g_idx", NULL, "\x03\0\0", 4, DOWN ".g_idx[0] is 3, expected a group 0..2"},
 	{"gptq4", DOWN ".g_idx", NULL, "\xff\xff\xff\xff", 4, DOWN ".g_idx[0] is -1, expected a group 0..2"},
 	{"gptq4", DOWN ".scales", NULL, "\x00\x7e", 2, DOWN ".scales[0]: a scale that is not a finite number"},

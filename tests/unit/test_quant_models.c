@@ -12,7 +12,7 @@ static const struct {
 	{"nf4", "4bit", NULL}, {"nf4-nested", "4bit", NULL}, {"fp4", "4bit", NULL}, {"int8", "8bit", NULL}, {"ct4", "compressed-tensors", NULL},
 	{"ct4-zero", "compressed-tensors", NULL}, {"ct8", "compressed-tensors", NULL}, {"ct-int8", "compressed-tensors", NULL},
 	{"made-4bit", "4bit", "4bit"}, {"made-8bit", "8bit", "8bit"},
-	{"fp8-tensor", "compressed-tensors", NULL}, {"fp8-channel", "compressed-tensors", NULL}, {"fp8-block", "fp8", NULL},
+	{"fp8-tensor", "compressed-tensors", NULL}, {"fp8-channel", "compressed-tensors", NULL}, {"fp8-block", "fp8", NULL}, {"mxfp4", "mxfp4", NULL},
 };
 #define N_MODEL (sizeof models / sizeof models[0])
 

@@ -33,6 +33,7 @@ struct loom_device_model {
 struct loom_cpu_moe {
 	float *x;                    /* [n, n_embd] the rows, then what the experts make of them */
 	float *h;                    /* [n, 2 n_ffn] */
+	char *bytes;                 /* compute "int8": x or h in bytes (int8.h), [n] rows */
 	int32_t *row;                /* [n] row of each pair */
 	int32_t *pair;               /* [max_tok, n_used] pair of each row's choice */
 	int32_t *first;              /* [n_expert + 1] first pair of each expert */
@@ -80,6 +81,8 @@ enum loom_status loom_cpu_load_quant(struct loom_cpu_weight *cw, const struct lo
 	const struct loom_store *store, struct loom_err *err) LOOM_MUST_CHECK;
 /* The products of a matrix's runs, all of x and y as in whole; out [LOOM_MAX_RUNS]. Their number. cpu_exec.c */
 size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out);
+/* Are rows rounded to bytes for some run of the matrix? cpu_exec.c */
+bool loom_cpu_in_bytes(const struct loom_cpu_weight *w);
 /* Is the weight laid out for bfloat16 dot products? cpu_load.c */
 bool loom_cpu_paired(const struct loom_plan *p, const struct loom_weight *w);
 /* Bytes of a weight as kept; 0 on overflow. cpu_load.c */

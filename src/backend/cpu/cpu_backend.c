@@ -21,7 +21,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
 	size_t slots[LOOM_MAX_SLOT], matmul, rounded, cos, sin, freq, tile0, layer_at, bias, total;
-	size_t moe_x, moe_h, moe_row, moe_pair, moe_first, moe_products, mix_work, mix_floats, zeros, states;
+	size_t moe_x, moe_h, moe_bytes, moe_row, moe_pair, moe_first, moe_products, mix_work, mix_floats, zeros, states;
 	size_t kv, page_floats;
 	int32_t rope_width, bias_stride;
 	bool overflow;
@@ -60,7 +60,7 @@ static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *ove
 /* Room for the largest EXPERTS op. */
 static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 {
-	size_t used = 0, embd = 0, ffn = 0, expert = 0;
+	size_t used = 0, embd = 0, ffn = 0, expert = 0, bytes = 0;
 
 	for (int32_t i = 0; i < p->n_op; i++) {
 		const struct loom_op *op = &p->ops[i];
@@ -69,10 +69,12 @@ static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 			embd = (size_t)op->a.width > embd ? (size_t)op->a.width : embd;
 			ffn = (size_t)op->n_ffn > ffn ? (size_t)op->n_ffn : ffn;
 			expert = (size_t)op->n_expert > expert ? (size_t)op->n_expert : expert;
+			bytes = p->compute == LOOM_COMPUTE_INT8 ? loom_int8_stride(embd > ffn ? (int64_t)embd : (int64_t)ffn) : 0;
 		}
 	}
 	l->moe_x = take(l, tok * used, embd, sizeof(float));
 	l->moe_h = take(l, tok * used, 2 * ffn, sizeof(float));
+	l->moe_bytes = take(l, tok * used, bytes, 1);
 	l->moe_row = take(l, tok, used, sizeof(int32_t));
 	l->moe_pair = take(l, tok, used, sizeof(int32_t));
 	l->moe_first = take(l, expert + 1, 1, sizeof(int32_t));
@@ -213,7 +215,7 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->tile0 = (int32_t *)(void *)(base + l.tile0);
 	s->rope_width = l.rope_width;
 	s->moe = (struct loom_cpu_moe){.x = (float *)(void *)(base + l.moe_x), .h = (float *)(void *)(base + l.moe_h),
-		.row = (int32_t *)(void *)(base + l.moe_row), .pair = (int32_t *)(void *)(base + l.moe_pair),
+		.bytes = (char *)base + l.moe_bytes, .row = (int32_t *)(void *)(base + l.moe_row), .pair = (int32_t *)(void *)(base + l.moe_pair),
 		.first = (int32_t *)(void *)(base + l.moe_first), .products = (struct loom_product *)(void *)(base + l.moe_products)};
 	s->mix_work = (float *)(void *)(base + l.mix_work);
 	s->mix_floats = l.mix_floats;

@@ -256,6 +256,16 @@ size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_prod
 	return (size_t)w->n_packed;
 }
 
+bool loom_cpu_in_bytes(const struct loom_cpu_weight *w)
+{
+	for (int i = 0; i < w->n_packed; i++) {
+		if (loom_int8_can(&w->packed[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
 {
 	const struct loom_cpu_weight *w = &s->model->weights[op->w];
@@ -263,14 +273,13 @@ static void linear(struct loom_device_state *s, const struct loom_op *op, int32_
 		.bias = vector(s, op->bias), .y = loom_cpu_at(s, &op->out, 0), .ldy = (size_t)s->plan->slot_width[op->out.slot], .m = n_row};
 	struct loom_product products[LOOM_MAX_RUNS];
 	size_t n = loom_cpu_products(w, &whole, products);
-	bool bytes = false;
+	bool bytes = s->plan->compute == LOOM_COMPUTE_INT8 && loom_cpu_in_bytes(w);
 
 	if (w->packed[0].paired) {
 		loom_matmul_round(s->pool, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
 	}
-	for (size_t i = 0; s->plan->compute == LOOM_COMPUTE_INT8 && i < n; i++) {
+	for (size_t i = 0; bytes && i < n; i++) {
 		products[i].bytes = s->rounded;
-		bytes = bytes || loom_int8_can(products[i].w);
 	}
 	if (bytes) {
 		loom_int8_rows(s->pool, s->isa, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);

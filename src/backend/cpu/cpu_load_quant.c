@@ -22,7 +22,9 @@ bool loom_cpu_quant_layout(const struct loom_quant *q, struct loom_packed *out)
 
 uint64_t loom_cpu_quant_bytes(const struct loom_quant *q)
 {
-	return q->codes->bytes + (q->scale ? q->scale->bytes : 0) + (q->zero ? q->zero->bytes : 0);
+	uint64_t all = q->codes->bytes + (q->scale ? q->scale->bytes : 0) + (q->zero ? q->zero->bytes : 0);
+
+	return q->n_plane > 0 ? all / (uint64_t)q->n_plane : all;
 }
 
 /* Row `row` of the part in its module. */

@@ -6,6 +6,7 @@
 
 #include "bounds.h"
 #include "cpu.h"
+#include "int8.h"
 
 /* ---- choosing ---- */
 
@@ -201,7 +202,8 @@ static void glu_item(void *ctx, size_t item, int thread)
 	} else if (op->glu == LOOM_GLU_HALVES) {
 		j->s->rows->gate(op->act, h, h + f, h, f);
 	} else {
-		j->s->rows->clamped_glu(op->limit, op->alpha, h, h, f);
+		bool halves = op->glu == LOOM_GLU_CLAMPED_HALVES;
+		j->s->rows->clamped_glu(op->limit, op->alpha, h, h + (halves ? f : 1), halves ? 1 : 2, h, f);
 	}
 }
 
@@ -224,14 +226,20 @@ static void sum_item(void *ctx, size_t item, int thread)
 static void products(struct loom_device_state *s, const struct loom_op *op, int32_t w, int32_t bias, const float *x, size_t ldx, float *y,
 	size_t ldy)
 {
-	size_t n = 0;
+	const struct loom_packed *one = &s->model->weights[w].packed[0];
+	bool bytes = s->plan->compute == LOOM_COMPUTE_INT8 && loom_cpu_in_bytes(&s->model->weights[w]);
+	size_t n = 0, stride = loom_int8_stride(one->n_col);
+
+	if (bytes) {
+		loom_int8_rows(s->pool, s->isa, x, ldx, s->moe.first[op->n_expert], one->n_col, s->moe.bytes);
+	}
 
 	for (int32_t e = 0; e < op->n_expert; e++) {
 		size_t first = (size_t)s->moe.first[e];
 		int64_t m = s->moe.first[e + 1] - s->moe.first[e];
 		if (m > 0) {
 			const struct loom_product whole = {.x = x + first * ldx, .y = y + first * ldy, .ldx = ldx, .ldy = ldy, .m = m,
-				.bias = bias < 0 ? NULL : s->model->weights[bias + e].vector};
+				.bytes = bytes ? s->moe.bytes + first * stride : NULL, .bias = bias < 0 ? NULL : s->model->weights[bias + e].vector};
 			n += loom_cpu_products(&s->model->weights[w + e], &whole, s->moe.products + n);
 		}
 	}

@@ -21,8 +21,8 @@ struct loom_rows {
 	void (*softcap)(float cap, const float *x, float *y, size_t n);                             /* y = cap * tanh(x / cap) */
 	/* y = exp(x - max) / sum; the sum by lanes as in norms. */
 	void (*softmax)(const float *x, float *y, size_t n);
-	/* y [n] = (up' + 1) * gate' * sigmoid(alpha * gate') of x [2n], gate and up alternating, clamped as loom_backend.h says. */
-	void (*clamped_glu)(float limit, float alpha, const float *x, float *y, size_t n);
+	/* y [n] = (up' + 1) * gate' * sigmoid(alpha * gate'), clamped as loom_backend.h says; step 2: gate and up alternate. y may be where gate is. */
+	void (*clamped_glu)(float limit, float alpha, const float *gate, const float *up, size_t step, float *y, size_t n);
 	/* y += s * x, products rounded before the sum. */
 	void (*add_scaled)(float s, const float *x, float *y, size_t n);
 	void (*clip)(float most, const float *x, float *y, size_t n);                               /* y = x clamped to [-most, most] */

@@ -173,14 +173,14 @@ static void softmax(const float *x, float *y, size_t n)
 		store_part(y + i, vec_div(load_part(y + i, n - i), total), n - i);
 }
 
-static void clamped_glu(float limit, float alpha, const float *x, float *y, size_t n)
+static void clamped_glu(float limit, float alpha, const float *gates, const float *ups, size_t step, float *y, size_t n)
 {
 	for (size_t i = 0; i < n; i += 16) {
 		size_t m = n - i < 16 ? n - i : 16;
 		float gate[16] = {0}, up[16] = {0};
 		for (size_t j = 0; j < m; j++) {
-			gate[j] = x[2 * (i + j)];
-			up[j] = x[2 * (i + j) + 1];
+			gate[j] = gates[step * (i + j)];
+			up[j] = ups[step * (i + j)];
 		}
 		vec16 g = vec_min(vec_set1(limit), vec_load(gate));
 		vec16 u = vec_max(vec_set1(-limit), vec_min(vec_set1(limit), vec_load(up)));

@@ -13,6 +13,7 @@ static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_WINDOW, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, NULL},
 	{LOOM_LAYER_WINDOW, LOOM_TEST_EVERY, true, NULL, NULL, "2", NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"layer_types", "full_attention|sliding_attention"}, END_RULES};
+static const struct loom_key gguf_keys[] = {ALWAYS(EXPERT_GLU, "clamped_halves"), ALWAYS(YARN_TRUNCATE, "false"), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm_moe}, END_BLOCKS};
 
 const struct loom_family loom_family_gpt_oss = {
@@ -24,11 +25,18 @@ const struct loom_family loom_family_gpt_oss = {
 	.layers = layers,
 	.rules = rules,
 	.ignored = MOE_IGNORED "|initial_context_length",
-	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_HEAD,
-		[LOOM_ROLE_SINKS] = {"layers.%d.self_attn.sinks", NULL}, [LOOM_ROLE_ROUTER] = {"layers.%d.mlp.router", NULL},
+	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_FINAL_NORM, LLAMA_HEAD,
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.input_layernorm", "blk.%d.attn_norm"},
+		[LOOM_ROLE_MLP_NORM] = {"layers.%d.post_attention_layernorm", "blk.%d.post_attention_norm"},
+		[LOOM_ROLE_SINKS] = {"layers.%d.self_attn.sinks", "blk.%d.attn_sinks.weight"},
+		[LOOM_ROLE_ROUTER] = {"layers.%d.mlp.router", "blk.%d.ffn_gate_inp"},
 		[LOOM_ROLE_EXPERTS_GATE_UP] = {"layers.%d.mlp.experts.gate_up_proj", NULL},
-		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.mlp.experts.down_proj", NULL},
+		[LOOM_ROLE_EXPERTS_GATE] = {NULL, "blk.%d.ffn_gate_exps.weight"}, [LOOM_ROLE_EXPERTS_UP] = {NULL, "blk.%d.ffn_up_exps.weight"},
+		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.mlp.experts.down_proj", "blk.%d.ffn_down_exps.weight"},
 		[LOOM_ROLE_EXPERTS_GATE_UP_BIAS] = {"layers.%d.mlp.experts.gate_up_proj_bias", NULL},
-		[LOOM_ROLE_EXPERTS_DOWN_BIAS] = {"layers.%d.mlp.experts.down_proj_bias", NULL}},
+		[LOOM_ROLE_EXPERTS_GATE_BIAS] = {NULL, "blk.%d.ffn_gate_exps.bias"}, [LOOM_ROLE_EXPERTS_UP_BIAS] = {NULL, "blk.%d.ffn_up_exps.bias"},
+		[LOOM_ROLE_EXPERTS_DOWN_BIAS] = {"layers.%d.mlp.experts.down_proj_bias", "blk.%d.ffn_down_exps.bias"}},
 	.blocks = blocks,
+	.gguf = "gpt-oss",
+	.gguf_keys = gguf_keys,
 };

@@ -8,6 +8,7 @@ static const struct loom_key keys[] = {
 	KEY(ATTN_SCALE, "attention_multiplier", "1"), KEY(RESIDUAL_SCALE, "residual_multiplier", "1"),
 	KEY(LOGIT_DIVIDE, "logits_scaling", "1"), ALWAYS(ROUTER, "topk_softmax"), KEY(N_EXPERT, "num_local_experts", "8"),
 	KEY(N_EXPERT_USED, "num_experts_per_tok", "2"), KEY(N_FFN_SHARED, "shared_intermediate_size", NULL), END_KEYS};
+static const struct loom_key gguf_keys[] = {KEY(LOGIT_DIVIDE, "logit_scale", NULL), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm_moe}, END_BLOCKS};
 
 const struct loom_family loom_family_granitemoe = {
@@ -25,6 +26,10 @@ const struct loom_family loom_family_granitemoe = {
 		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.block_sparse_moe.output_linear.weight|layers.%d.block_sparse_moe.experts.down_proj",
 			"blk.%d.ffn_down_exps.weight"},
 		[LOOM_ROLE_SHARED_GATE_UP] = {"layers.%d.shared_mlp.input_linear", NULL},
+		[LOOM_ROLE_SHARED_GATE] = {NULL, "blk.%d.ffn_gate_shexp"}, [LOOM_ROLE_SHARED_UP] = {NULL, "blk.%d.ffn_up_shexp"},
 		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.shared_mlp.output_linear", "blk.%d.ffn_down_shexp"}},
 	.blocks = blocks,
+	.gguf = "granitemoe",
+	.gguf_keys = gguf_keys,
+	.gguf_permuted = true,
 };

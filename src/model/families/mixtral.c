@@ -17,5 +17,6 @@ const struct loom_family loom_family_mixtral = {
 	.ignored = MOE_IGNORED,
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_HEAD, MIXTRAL_EXPERTS},
 	.blocks = blocks,
-	.gguf = NULL, /* llama.cpp writes it as llama */
+	.gguf = "llama:expert_count",
+	.gguf_permuted = true,
 };

@@ -23,4 +23,5 @@ const struct loom_family loom_family_phimoe = {
 	.ignored = "output_router_logits|router_aux_loss_coef|input_jitter_noise",
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_HEAD, MIXTRAL_EXPERTS},
 	.blocks = blocks,
+	.gguf = "phimoe",
 };

@@ -26,4 +26,5 @@ const struct loom_family loom_family_qwen2_moe = {
 	.roles = {LLAMA_NAMES, MOE_ROUTER, MOE_EXPERTS("mlp"), MOE_SHARED("shared_expert"),
 		[LOOM_ROLE_SHARED_MIX] = {"layers.%d.mlp.shared_expert_gate", "blk.%d.ffn_gate_inp_shexp"}},
 	.blocks = blocks,
+	.gguf = "qwen2moe",
 };

@@ -9,6 +9,7 @@ static const struct loom_key keys[] = {
 	KEY(N_EXPERT, "num_local_experts|num_experts", "128"), KEY(N_EXPERT_USED, "num_experts_per_tok", "8"),
 	KEY(ROUTER_NORM, "norm_topk_prob", "false"), END_KEYS};
 static const struct loom_layer_rule layers[] = {SPARSE_STEP_LAYERS, END_LAYERS};
+static const struct loom_key gguf_keys[] = {ALWAYS(ROUTER_NORM, "true"), END_KEYS};
 static const struct loom_block_choice blocks[] = {SPARSE_STEP_BLOCKS, END_BLOCKS};
 
 const struct loom_family loom_family_qwen3_moe = {
@@ -21,4 +22,6 @@ const struct loom_family loom_family_qwen3_moe = {
 	.ignored = MOE_IGNORED "|max_window_layers",
 	.roles = {LLAMA_NAMES, LLAMA_QK_NORM, MOE_ROUTER, MOE_EXPERTS("mlp")},
 	.blocks = blocks,
+	.gguf = "qwen3moe",
+	.gguf_keys = gguf_keys,
 };
