@@ -27,6 +27,7 @@ LIB     := $(BUILD)/libloom.a
 BIN     := $(BUILD)/loom
 
 # One translation unit per instruction set; the table in backend/cpu chooses at start.
+$(BUILD)/obj/src/run/sample.o: CFLAGS += -O3 -fno-trapping-math
 $(BUILD)/obj/src/backend/cpu/%_avx2.o:   CFLAGS += -O3 -mavx2 -mfma -mf16c
 $(BUILD)/obj/src/backend/cpu/%_avx512.o: CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 $(BUILD)/obj/src/backend/cpu/%_vnni.o:   CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c

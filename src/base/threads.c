@@ -9,10 +9,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
+#include "cores.h"
 #include "mem.h"
 
 #define SPINS 2000
@@ -21,6 +19,7 @@ struct worker {
 	struct loom_pool *pool;
 	pthread_t thread;
 	int index;
+	int n; /* threads asked for, whichever could be had */
 };
 
 struct loom_pool {
@@ -79,6 +78,7 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	struct loom_pool *p = w->pool;
 	unsigned seen = 0;
+	loom_thread_keep_to(w->index, w->n);
 	for (;;) {
 		seen = wait_for_run(p, seen);
 		if (atomic_load(&p->stop))
@@ -137,6 +137,7 @@ struct loom_pool *loom_pool_new(int n)
 		struct worker *w = &p->workers[i];
 		w->pool = p;
 		w->index = i + 1;
+		w->n = n;
 		if (pthread_create(&w->thread, NULL, work, w) != 0)
 			break; /* fewer threads change no number */
 		p->n++;
@@ -164,43 +165,4 @@ void loom_pool_free(struct loom_pool *p)
 int loom_pool_size(const struct loom_pool *p)
 {
 	return p ? p->n : 1;
-}
-
-/* Logical CPUs per core: siblings are counted once. */
-static int physical_of(const cpu_set_t *set)
-{
-	int n = 0;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		char path[96], first[16] = "";
-		if (!CPU_ISSET((size_t)cpu, set))
-			continue;
-		snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-		FILE *f = fopen(path, "re");
-		if (f) {
-			if (!fgets(first, sizeof first, f))
-				first[0] = '\0';
-			fclose(f);
-		}
-		n += !first[0] || strtol(first, NULL, 10) == cpu;
-	}
-	return n;
-}
-
-int loom_cpu_cores(void)
-{
-	cpu_set_t set;
-	CPU_ZERO(&set);
-	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? physical_of(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-	if (f) {
-		char line[64];
-		if (fgets(line, sizeof line, f)) {
-			char *end;
-			long quota = strtol(line, &end, 10), period = end != line ? strtol(end, NULL, 10) : 0;
-			if (quota > 0 && period > 0 && (quota + period - 1) / period < n)
-				n = (int)((quota + period - 1) / period);
-		}
-		fclose(f);
-	}
-	return n > 0 ? n : 1;
 }

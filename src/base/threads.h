@@ -1,5 +1,5 @@
 /* threads.h: the compute pool. Its size never changes a number: work items are independent and each is
- * computed whole by one thread. */
+ * computed whole by one thread. Each thread but the caller keeps to its share of the cores (cores.h). */
 #ifndef LOOM_THREADS_H
 #define LOOM_THREADS_H
 
@@ -16,8 +16,5 @@ int loom_pool_size(const struct loom_pool *p);
  * returns when all are done. Only one caller at a time per pool. thread is 0..size-1. Workers spin
  * briefly between calls, then sleep. p NULL: runs all on the caller. */
 void loom_pool_run(struct loom_pool *p, size_t n_item, void (*fn)(void *ctx, size_t item, int thread), void *ctx);
-
-/* Physical cores this process may run on (affinity and cgroup quota counted), at least 1. */
-int loom_cpu_cores(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* bench_ops.c: loom bench --ops: for each kind of op of the plan its flops, its bytes, the shortest time measured, and which share of
- * the machine's roof that is; the roofs are measured in the same run. For a prompt of 512 tokens, and for a single row. */
+ * the machine's roof that is; the roofs are measured in the same run. For a prompt of 512 tokens, for a single row, and for a step of 32 streams. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +13,8 @@
 #define SINGLE_AT 64 /* position of the single row, where the model has as many: the keys that it sees */
 #define SINGLES 16
 #define LARGEST_STEP 512 /* rows that one step takes */
+#define STREAMS 32
+#define STREAM_PROMPT 16 /* LARGEST_STEP / STREAMS: so that all prompts are one step */
 
 /* All ops of one name. */
 struct line {
@@ -41,22 +43,28 @@ static void name_of(const struct loom_plan *p, const struct loom_op *op, char ou
 	}
 }
 
-/* Keys seen by rows at positions pos0 .. pos0+n-1 together. */
-static double keys_seen(const struct loom_op *op, int32_t pos0, int32_t n)
+/* The rows of a step: those of one text from position pos0 on, or (apart) one row at pos0 of each of many. */
+struct shape {
+	int32_t pos0, rows;
+	bool apart;
+};
+
+/* Keys seen by the rows together. */
+static double keys_seen(const struct loom_op *op, const struct shape *s)
 {
 	double sum = 0;
 
-	for (int32_t i = 0; i < n; i++) {
-		int32_t seen = op->causal ? pos0 + i + 1 : pos0 + n;
+	for (int32_t i = 0; i < s->rows; i++) {
+		int32_t seen = s->apart ? s->pos0 + 1 : op->causal ? s->pos0 + i + 1 : s->pos0 + s->rows;
 		sum += op->window > 0 && seen > op->window ? op->window : seen;
 	}
 	return sum;
 }
 
 /* What the op cannot do without: each number read and written once. */
-static void cost_of(const struct loom_plan *p, const struct loom_op *op, int32_t pos0, int32_t rows, double *flops, double *bytes)
+static void cost_of(const struct loom_plan *p, const struct loom_op *op, const struct shape *s, double *flops, double *bytes)
 {
-	double m = rows, a = op->a.slot < 0 ? 0 : op->a.width, b = op->b.slot < 0 ? 0 : op->b.width, y = op->out.slot < 0 ? 0 : op->out.width;
+	double m = op->out_rows && !s->apart ? 1 : s->rows, a = op->a.slot < 0 ? 0 : op->a.width, b = op->b.slot < 0 ? 0 : op->b.width, y = op->out.slot < 0 ? 0 : op->out.width;
 
 	*flops = 0;
 	*bytes = 4 * m * (a + b + y);
@@ -66,14 +74,14 @@ static void cost_of(const struct loom_plan *p, const struct loom_op *op, int32_t
 		*flops = 2 * m * n;
 		*bytes += n * (w->dtype == LOOM_F32 ? 4 : 2);
 	} else if (op->kind == LOOM_OP_ATTEND) {
-		*flops = 4 * keys_seen(op, pos0, rows) * op->d_head * op->n_head;
-		*bytes += 8.0 * (pos0 + rows) * op->d_head * op->n_head_kv;
+		*flops = 4 * keys_seen(op, s) * op->d_head * op->n_head;
+		*bytes += 8.0 * (s->apart ? (double)s->rows * s->pos0 : s->pos0 + s->rows) * op->d_head * op->n_head_kv;
 	} else if (op->kind == LOOM_OP_ROTATE || op->kind == LOOM_OP_KV_STORE) {
 		*bytes *= 2;
 	}
 }
 
-static void add(struct table *t, const struct loom_plan *p, const struct loom_profile *times, int32_t pos0, int32_t rows)
+static void add(struct table *t, const struct loom_plan *p, const struct loom_profile *times, const struct shape *s)
 {
 	*t = (struct table){.n = 0};
 	for (int32_t i = 0; i < p->n_op; i++) {
@@ -95,7 +103,7 @@ static void add(struct table *t, const struct loom_plan *p, const struct loom_pr
 			t->v[t->n] = (struct line){.n_op = 0};
 			loom_str_copy(t->v[t->n++].name, sizeof(t->v[k].name), name);
 		}
-		cost_of(p, op, pos0, op->out_rows ? 1 : rows, &flops, &bytes);
+		cost_of(p, op, s, &flops, &bytes);
 		t->v[k].n_op++;
 		t->v[k].flops += flops;
 		t->v[k].bytes += bytes;
@@ -140,8 +148,8 @@ static void print_json(const struct loom_roof *roof, const struct table *t, cons
 	(void)printf("]");
 }
 
-/* Runs q often enough, with the times of steps of n_tok rows; 0 or an exit status. */
-static int measure(struct loom_bench *b, const struct loom_request *q, int32_t *ids, int32_t n_tok, struct loom_profile *times)
+/* Runs the n requests together often enough, with the times of steps of n_tok rows; 0 or an exit status. */
+static int measure(struct loom_bench *b, const struct loom_request *q, size_t n, int32_t *ids, int32_t n_tok, struct loom_profile *times)
 {
 	const struct loom_plan *p = loom_resident_plan(b->r);
 
@@ -152,8 +160,8 @@ static int measure(struct loom_bench *b, const struct loom_request *q, int32_t *
 		return loom_fail_usage("--ops: the backend of %s does not time its ops", b->info.device);
 	}
 	for (int i = 0; i < b->rounds; i++) {
-		loom_bench_prompt(b, ids, q->n_ids);
-		if (loom_bench_run_ms(b, q) < 0) {
+		loom_bench_prompt(b, ids, n * q->n_ids);
+		if (loom_bench_many_ms(b, q, n) < 0) {
 			(void)loom_resident_profile(b->r, NULL);
 			return loom_fail(&b->err);
 		}
@@ -168,8 +176,8 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 	static int32_t ids[LARGEST_STEP];
 	struct loom_profile times = {.best_ns = loom_calloc((size_t)p->n_op, sizeof(*times.best_ns))};
 	struct loom_roof roof;
-	struct loom_request q;
-	static struct table many, single;
+	struct loom_request q, streams[STREAMS];
+	static struct table many, single, together;
 	size_t most = loom_bench_prompt_length(b);
 	int32_t n = (int32_t)(most < LARGEST_STEP ? most : LARGEST_STEP), single_at = n > 2 * SINGLE_AT ? SINGLE_AT : n / 2;
 	int rc = LOOM_EXIT_OK;
@@ -182,12 +190,19 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 	if (!b->info.causal) {
 		q.kind = LOOM_REQUEST_EMBED;
 	}
-	rc = measure(b, &q, ids, n, &times);
-	add(&many, p, &times, 0, n);
+	rc = measure(b, &q, 1, ids, n, &times);
+	add(&many, p, &times, &(struct shape){.rows = n});
 	if (rc == LOOM_EXIT_OK && b->info.causal) {
 		q = loom_bench_generate(ids, (size_t)single_at, single_at < SINGLES ? single_at : SINGLES);
-		rc = measure(b, &q, ids, 1, &times);
-		add(&single, p, &times, single_at, 1);
+		rc = measure(b, &q, 1, ids, 1, &times);
+		add(&single, p, &times, &(struct shape){.pos0 = single_at, .rows = 1});
+	}
+	if (rc == LOOM_EXIT_OK && b->info.causal && n > 2 * STREAM_PROMPT) {
+		for (size_t i = 0; i < STREAMS; i++) {
+			streams[i] = loom_bench_generate(ids + i * STREAM_PROMPT, STREAM_PROMPT, SINGLES);
+		}
+		rc = measure(b, streams, STREAMS, ids, STREAMS, &times);
+		add(&together, p, &times, &(struct shape){.pos0 = STREAM_PROMPT, .rows = STREAMS, .apart = true});
 	}
 	loom_free(times.best_ns);
 	if (rc) {
@@ -197,6 +212,7 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 		(void)printf("{\"isa\": \"%s\", \"roof\": {\"flops\": %.0f, \"read_bytes\": %.0f}", loom_cpu_isa(), roof.flops, roof.read_bytes);
 		print_json(&roof, &many, "prefill");
 		print_json(&roof, &single, "single_row");
+		print_json(&roof, &together, "streams_32");
 		(void)printf("}\n");
 		return LOOM_EXIT_OK;
 	}
@@ -204,6 +220,9 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 	print_text(&roof, &many, b->info.causal ? "prompt in one step" : "one text");
 	if (b->info.causal) {
 		print_text(&roof, &single, "a single row");
+	}
+	if (together.n > 0) {
+		print_text(&roof, &together, "a row of each of 32 streams");
 	}
 	return LOOM_EXIT_OK;
 }

@@ -8,10 +8,10 @@
 #include <time.h>
 
 #include "clock.h"
+#include "cores.h"
 #include "file.h"
 #include "mem.h"
 #include "str.h"
-#include "threads.h"
 
 #define POLL_MS 50
 

@@ -23,6 +23,7 @@ struct loom_worker {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct loom_queue queue;      /* waiting; seq.owner is its ticket */
+	int n_thread;
 	size_t max_queue;
 	bool stop, abort;             /* stop: end when idle; abort: end what runs with LOOM_E_UNAVAILABLE */
 	atomic_bool alive;
@@ -32,7 +33,8 @@ struct loom_worker {
 	atomic_ullong n_step, n_row;
 	struct loom_runner runner;    /* the thread's own */
 };
-enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err) LOOM_MUST_CHECK;
+/* n_thread: of the compute pool, this one included. */
+enum loom_status loom_worker_start(struct loom_worker *w, int n_thread, size_t max_queue, struct loom_err *err) LOOM_MUST_CHECK;
 /* Ends the thread; nothing may be under way that somebody still wants. */
 void loom_worker_stop(struct loom_worker *w);
 /* From now on, whatever is queued or runs ends with LOOM_E_UNAVAILABLE. */

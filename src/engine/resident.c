@@ -287,7 +287,7 @@ static enum loom_status load(struct loom_resident *r, struct loom_entry *entry, 
 		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, kept_pages(r),
 			err);
 	if (!st) {
-		st = loom_worker_start(&r->worker, (size_t)e->opts.max_queue, err);
+		st = loom_worker_start(&r->worker, e->opts.n_thread, (size_t)e->opts.max_queue, err);
 		r->worker_started = !st;
 	}
 	return st;

@@ -6,6 +6,8 @@
 
 #include <time.h>
 
+#include "cores.h"
+
 /* ---- tickets ---- */
 
 bool loom_ticket_init(struct loom_ticket *t, size_t n)
@@ -123,6 +125,7 @@ static void count(struct loom_worker *w, bool idle)
 static void *run(void *ctx)
 {
 	struct loom_worker *w = ctx;
+	loom_thread_keep_to(0, w->n_thread); /* the others of the compute pool keep to the other shares */
 	for (;;) {
 		pthread_mutex_lock(&w->lock);
 		while (!w->queue.head && w->runner.n_seq == 0 && !w->stop)
@@ -149,8 +152,9 @@ static void *run(void *ctx)
 	return NULL;
 }
 
-enum loom_status loom_worker_start(struct loom_worker *w, size_t max_queue, struct loom_err *err)
+enum loom_status loom_worker_start(struct loom_worker *w, int n_thread, size_t max_queue, struct loom_err *err)
 {
+	w->n_thread = n_thread;
 	w->max_queue = max_queue;
 	atomic_store(&w->alive, true);
 	if (pthread_mutex_init(&w->lock, NULL) != 0)

@@ -38,7 +38,7 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	r->batch = loom_calloc(n_tok, sizeof *r->batch);
 	r->out_rows = loom_calloc(n_out, sizeof *r->out_rows);
 	r->out_pos = loom_calloc(n_out, sizeof *r->out_pos);
-	r->scratch = loom_calloc(n_logit, sizeof *r->scratch);
+	r->scratch = loom_calloc(n_logit, 2 * sizeof *r->scratch);
 	r->order = loom_calloc(n_logit, sizeof *r->order);
 	r->states = loom_calloc((size_t)o->n_state, sizeof *r->states);
 	for (int32_t i = 0; r->states && i < o->n_state; i++)

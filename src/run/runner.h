@@ -55,7 +55,7 @@ struct loom_runner {
 	int32_t *out_rows, *out_pos;   /* [max_out] */
 	struct loom_batch_seq *batch;  /* [max_tok] */
 	struct loom_copy_list copies;
-	float *scratch;                /* [n_logit] */
+	float *scratch;                /* [2 n_logit] */
 	int32_t *order;                /* [n_logit] */
 };
 

@@ -1,10 +1,12 @@
 /* sample.c: from a row of logits to a token, or to log probabilities.
  *
  * Stands after the step: the engine hands it the row that the backend made. Comparisons are made on float32 logits, sums in
- * float64 in a fixed order, so a row and a seed give one answer. NaN counts as minus infinity. It knows no text and no stops. */
+ * float64 of float32 weights in a fixed order, so a row and a seed give one answer. NaN counts as minus infinity. It knows no text and no stops. */
 #include "sample.h"
 
 #include <math.h>
+
+#define LANES 16 /* sums and maxima are taken by so many, for the compiler to put side by side */
 
 void loom_sampling_default(struct loom_sampling *s)
 {
@@ -37,14 +39,61 @@ static void penalize(float *row, const float *logits, int32_t n, const int32_t *
 	}
 }
 
+/* The first of the greatest; 0 where all are NaN. */
 static int32_t argmax(const float *row, int32_t n)
 {
-	int32_t best = 0;
-	for (int32_t i = 1; i < n; i++) {
-		if (row[i] > row[best])
-			best = i;
-	}
-	return best;
+	float top[LANES], most = -INFINITY;
+	int32_t i = 0;
+	for (int j = 0; j < LANES; j++)
+		top[j] = -INFINITY;
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			top[j] = row[i + j] > top[j] ? row[i + j] : top[j];
+	for (; i < n; i++)
+		most = row[i] > most ? row[i] : most;
+	for (int j = 0; j < LANES; j++)
+		most = top[j] > most ? top[j] : most;
+	for (i = 0; i < n && !(row[i] == most); i++)
+		;
+	return i < n ? i : 0;
+}
+
+/* exp of x <= 0 in plain products and sums, so that every compiler and machine gives the same bits; 0 from -87 on, NaN and
+ * -infinity included. exp(x) = 2^k exp(r), |r| <= ln 2 / 2, the Taylor series of exp(r) up to r^7 / 7!: relative error below 2e-7. */
+static inline float exp_of(float x)
+{
+	union { float f; uint32_t u; } two;
+	float z = x > -87.0f ? x : -87.0f;
+	float t = z * 1.44269504f + 12582912.0f; /* 1.5 * 2^23 rounds to an integer */
+	float k = t - 12582912.0f, r = z - k * 0.693145752f - k * 1.42860677e-6f;
+	float p = 1.0f / 5040;
+	p = p * r + 1.0f / 720;
+	p = p * r + 1.0f / 120;
+	p = p * r + 1.0f / 24;
+	p = p * r + 1.0f / 6;
+	p = p * r + 0.5f;
+	p = p * r + 1.0f;
+	p = p * r + 1.0f;
+	two.f = t;
+	two.u = (two.u << 23) + 0x3f800000u; /* 2^k: the low bits of t are k */
+	return x > -87.0f ? p * two.f : 0.0f;
+}
+
+/* w = exp((row - top) * scale), row <= top; returns their sum, by lanes, then the lanes in order. */
+static double weigh(const float *row, int32_t n, float top, float scale, float *w)
+{
+	double lane[LANES] = {0}, sum = 0;
+	int32_t i = 0;
+	for (int32_t k = 0; k < n; k++)
+		w[k] = exp_of((row[k] - top) * scale);
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			lane[j] += (double)w[i + j];
+	for (; i < n; i++)
+		sum += (double)w[i];
+	for (int j = 0; j < LANES; j++)
+		sum += lane[j];
+	return sum;
 }
 
 /* Is id a before id b in descending order of logits? Ties go to the lower id. */
@@ -79,36 +128,75 @@ static int32_t pop(const float *row, int32_t *heap, int32_t n)
 	return best;
 }
 
+/* A row under a temperature. */
 struct kept {
-	const float *row;
-	double top, temperature;
+	const float *row; /* [n] NaN is -infinity */
+	const float *w;   /* [n] exp((row - the greatest) / temperature) */
+	int32_t n;
+	double total;     /* of w */
 };
 
-static double weight(const struct kept *k, int32_t id)
+/* Of the weights that are at least `least`: how many, and their sum. */
+static double mass(const struct kept *k, float least, int32_t *count)
 {
-	return exp(((double)k->row[id] - k->top) / k->temperature);
+	double lane[LANES] = {0}, sum = 0;
+	int32_t i = 0, many[LANES] = {0}, m = 0;
+	for (; i + LANES <= k->n; i += LANES) {
+		for (int j = 0; j < LANES; j++)
+			lane[j] += (double)(k->w[i + j] >= least ? k->w[i + j] : 0.0f);
+		for (int j = 0; j < LANES; j++)
+			many[j] += k->w[i + j] >= least;
+	}
+	for (; i < k->n; i++) {
+		sum += (double)(k->w[i] >= least ? k->w[i] : 0.0f);
+		m += k->w[i] >= least;
+	}
+	for (int j = 0; j < LANES; j++) {
+		sum += lane[j];
+		m += many[j];
+	}
+	*count = m;
+	return sum;
 }
 
-/* Puts the ids that survive top_k, top_p and min_p, best first, at the end of order (backwards); returns how many. The best one
- * always survives. top_p keeps a token while the tokens before it hold less than top_p of what top_k kept. */
-static int32_t filter(const struct loom_sampling *s, const struct kept *k, int32_t *order, int32_t n)
+/* A weight at or above which lie all ids that the filters can keep: few of a whole vocabulary, as a rule. */
+static float least_weight(const struct loom_sampling *s, const struct kept *k)
 {
-	int32_t limit = s->top_k > 0 && s->top_k < n ? s->top_k : n, m = 0;
+	bool by_count = s->top_k > 0 && s->top_k < k->n, by_mass = !by_count && s->top_p < 1;
+	int32_t count;
+	if (!by_count && !by_mass)
+		return (float)s->min_p * 0.999f; /* rounded down */
+	for (float least = 0x1p-3f; least > 0x1p-40f; least *= 0x1p-4f) {
+		double sum = mass(k, least, &count);
+		if (by_count ? count >= s->top_k : sum > s->top_p * 1.000001 * k->total)
+			return least;
+	}
+	return 0;
+}
+
+/* Puts the ids that survive top_k, top_p and min_p, best first, at the end of order[0..*m) (backwards); returns how many. The best one
+ * always survives. top_p keeps a token while the tokens before it hold less than top_p of what top_k kept. */
+static int32_t filter(const struct loom_sampling *s, const struct kept *k, int32_t *order, int32_t *m)
+{
+	float least = least_weight(s, k);
+	int32_t n = 0, limit, taken = 0;
 	double total = 0, above = 0;
-	for (int32_t i = 0; i < n; i++)
-		order[i] = i;
+	for (int32_t i = 0; i < k->n; i++) {
+		order[n] = i;
+		n += k->w[i] >= least;
+	}
 	for (int32_t i = n / 2 - 1; i >= 0; i--)
 		sift_down(k->row, order, n, i);
-	if (limit < n) {
-		for (; m < limit; m++)
-			total += weight(k, pop(k->row, order, n - m));
+	*m = n;
+	limit = s->top_k > 0 && s->top_k < n ? s->top_k : n;
+	if (s->top_k > 0 && s->top_k < k->n) {
+		for (; taken < limit; taken++)
+			total += (double)k->w[pop(k->row, order, n - taken)];
 	} else {
-		for (int32_t i = 0; i < n; i++)
-			total += weight(k, i);
+		total = k->total;
 	}
 	for (int32_t i = 0; i < limit; i++) {
-		int32_t id = i < m ? order[n - 1 - i] : pop(k->row, order, n - i);
-		double w = weight(k, id);
+		double w = (double)k->w[i < taken ? order[n - 1 - i] : pop(k->row, order, n - i)];
 		if (i > 0 && (above >= s->top_p * total || w < s->min_p))
 			return i;
 		above += w;
@@ -116,32 +204,30 @@ static int32_t filter(const struct loom_sampling *s, const struct kept *k, int32
 	return limit;
 }
 
-static int32_t draw(const struct loom_sampling *s, const struct kept *k, const int32_t *order, int32_t n, int32_t m, uint64_t step)
+/* One of the n ids that filter left at the end of order[0..m). */
+static int32_t draw(const struct loom_sampling *s, const struct kept *k, const int32_t *order, int32_t m, int32_t n, uint64_t step)
 {
 	double total = 0, at = 0, u = uniform(s->seed, step);
-	for (int32_t i = 0; i < m; i++)
-		total += weight(k, order[n - 1 - i]);
-	for (int32_t i = 0; i < m; i++) {
-		at += weight(k, order[n - 1 - i]);
+	for (int32_t i = 0; i < n; i++)
+		total += (double)k->w[order[m - 1 - i]];
+	for (int32_t i = 0; i < n; i++) {
+		at += (double)k->w[order[m - 1 - i]];
 		if (u * total < at)
-			return order[n - 1 - i];
+			return order[m - 1 - i];
 	}
-	return order[n - m];
+	return order[m - n];
 }
 
 /* Without filters no order is needed: one walk in the order of ids. */
-static int32_t draw_any(const struct loom_sampling *s, const struct kept *k, int32_t n, uint64_t step)
+static int32_t draw_any(const struct loom_sampling *s, const struct kept *k, uint64_t step)
 {
-	double total = 0, at = 0, u = uniform(s->seed, step);
+	double at = 0, u = uniform(s->seed, step);
 	int32_t last = 0;
-	for (int32_t i = 0; i < n; i++)
-		total += weight(k, i);
-	for (int32_t i = 0; i < n; i++) {
-		double w = weight(k, i);
-		at += w;
-		if (w > 0)
+	for (int32_t i = 0; i < k->n; i++) {
+		at += (double)k->w[i];
+		if (k->w[i] > 0)
 			last = i;
-		if (u * total < at)
+		if (u * k->total < at)
 			return i;
 	}
 	return last;
@@ -150,37 +236,45 @@ static int32_t draw_any(const struct loom_sampling *s, const struct kept *k, int
 int32_t loom_sample(const struct loom_sampling *s, const float *logits, int32_t n, const int32_t *seen, size_t n_seen,
 	uint64_t step, float *scratch, int32_t *order)
 {
-	struct kept k = {.row = scratch, .temperature = s->temperature};
+	struct kept k = {.row = scratch, .w = scratch + n, .n = n};
+	bool penalized = s->repetition_penalty != 1;
+	int32_t m, best;
+	if (!(s->temperature > 0) && !penalized)
+		return argmax(logits, n);
 	for (int32_t i = 0; i < n; i++)
 		scratch[i] = isnan(logits[i]) ? -INFINITY : logits[i];
-	if (s->repetition_penalty != 1)
+	if (penalized)
 		penalize(scratch, logits, n, seen, n_seen, s->repetition_penalty);
-	for (size_t i = 0; i < n_seen && s->repetition_penalty != 1; i++) {
+	for (size_t i = 0; i < n_seen && penalized; i++) {
 		if (seen[i] >= 0 && seen[i] < n && isnan(scratch[seen[i]]))
 			scratch[seen[i]] = -INFINITY;
 	}
-	int32_t best = argmax(scratch, n);
-	k.top = scratch[best];
-	if (!(s->temperature > 0) || !isfinite(k.top))
+	best = argmax(scratch, n);
+	if (!(s->temperature > 0) || !isfinite(scratch[best]))
 		return best;
+	k.total = weigh(scratch, n, scratch[best], (float)(1 / s->temperature), scratch + n);
 	if (s->top_k <= 0 && s->top_p >= 1 && s->min_p <= 0)
-		return draw_any(s, &k, n, step);
-	return draw(s, &k, order, n, filter(s, &k, order, n), step);
+		return draw_any(s, &k, step);
+	int32_t kept = filter(s, &k, order, &m);
+	return draw(s, &k, order, m, kept, step);
 }
 
-/* log(sum(exp(logits))) as top + log of a float64 sum in the order of ids. */
+/* log(sum(exp(logits))) as top + log of a float64 sum by lanes. */
 static double log_sum_exp(const float *logits, int32_t n)
 {
-	double top = -INFINITY, sum = 0;
-	for (int32_t i = 0; i < n; i++) {
-		if ((double)logits[i] > top)
-			top = logits[i];
-	}
+	float top = logits[argmax(logits, n)];
+	double lane[LANES] = {0}, sum = 0;
+	int32_t i = 0;
 	if (!isfinite(top))
-		return top;
-	for (int32_t i = 0; i < n; i++)
-		sum += isnan(logits[i]) ? 0 : exp((double)logits[i] - top);
-	return top + log(sum);
+		return isnan(top) ? -INFINITY : (double)top;
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			lane[j] += (double)exp_of(logits[i + j] - top);
+	for (; i < n; i++)
+		sum += (double)exp_of(logits[i] - top);
+	for (int j = 0; j < LANES; j++)
+		sum += lane[j];
+	return (double)top + log(sum);
 }
 
 void loom_logprobs(const float *logits, int32_t n, int32_t id, int n_top, float *value, int32_t *top_ids, float *top_values)

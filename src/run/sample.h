@@ -16,7 +16,7 @@ struct loom_sampling {
 void loom_sampling_default(struct loom_sampling *s); /* api.md: 0.7, 0.9, 0, 1, 0 */
 
 /* logits [n]; seen [n_seen] ids so far (prompt and generated) for the penalty; step: index of the generated token (drives the random number).
- * scratch: n floats and n int32. Returns the id. */
+ * scratch: 2 n floats; order: n int32. Returns the id. */
 int32_t loom_sample(const struct loom_sampling *s, const float *logits, int32_t n, const int32_t *seen, size_t n_seen,
 	uint64_t step, float *scratch, int32_t *order);
 /* log softmax of the raw logits: value of id, and the n_top best (ids ascending on ties). */

@@ -84,7 +84,7 @@ static inline int32_t loom_seq_n_new(const struct loom_seq *s)
 	return s->n_id - s->n_prompt;
 }
 /* Takes the logits that follow the last position run: samples, decodes, tells, and decides whether it goes on (phase, last, stopped).
- * scratch, order: [n] each, the runner's. */
+ * scratch [2 n] and order [n] are the runner's. */
 enum loom_status loom_seq_take_logits(struct loom_seq *s, const float *logits, int32_t n, float *scratch, int32_t *order,
 	struct loom_err *err) LOOM_MUST_CHECK;
 /* Nothing more to run: DONE. */

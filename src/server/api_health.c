@@ -5,7 +5,7 @@
 #include "json_out.h"
 #include "loom_backend.h"
 #include "str.h"
-#include "threads.h"
+#include "cores.h"
 
 static void named(struct loom_json_out *j, const char *key, const char *value)
 {

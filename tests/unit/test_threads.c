@@ -1,4 +1,6 @@
 /* test_threads.c: every item once, by some thread of the pool, whatever the number of threads. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -10,6 +12,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "cores.h"
 #include "mem.h"
 #include "threads.h"
 
@@ -98,6 +101,46 @@ static void a_pool_survives_failed_allocations(void **state)
 	assert_true(loom_cpu_cores() >= 1);
 }
 
+struct kept {
+	int index, n;
+	cpu_set_t set;
+};
+
+static void *keep(void *ctx)
+{
+	struct kept *k = ctx;
+	loom_thread_keep_to(k->index, k->n);
+	sched_getaffinity(0, sizeof k->set, &k->set);
+	return NULL;
+}
+
+/* The shares of n threads are all CPUs of the process, each in one; more threads than cores are left alone, and so is the caller. */
+static void threads_share_the_cores(void **state)
+{
+	cpu_set_t all, now;
+	(void)state;
+	sched_getaffinity(0, sizeof all, &all);
+	int cores = loom_cpu_cores();
+	for (int n = 1; n <= cores + 1 && n <= 8; n++) {
+		cpu_set_t seen;
+		int sum = 0;
+		CPU_ZERO(&seen);
+		for (int i = 0; i < n; i++) {
+			struct kept k = {.index = i, .n = n};
+			pthread_t t;
+			assert_int_equal(pthread_create(&t, NULL, keep, &k), 0);
+			pthread_join(t, NULL);
+			assert_true(CPU_COUNT(&k.set) >= 1);
+			sum += CPU_COUNT(&k.set);
+			CPU_OR(&seen, &seen, &k.set);
+		}
+		assert_true(CPU_EQUAL(&seen, &all));
+		assert_true(sum == CPU_COUNT(&all) || sum == n * CPU_COUNT(&all)); /* divided, or left alone */
+	}
+	sched_getaffinity(0, sizeof now, &now);
+	assert_true(CPU_EQUAL(&now, &all));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +148,7 @@ int main(void)
 		cmocka_unit_test(no_pool_runs_on_the_caller),
 		cmocka_unit_test(runs_follow_each_other),
 		cmocka_unit_test(a_pool_survives_failed_allocations),
+		cmocka_unit_test(threads_share_the_cores),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
