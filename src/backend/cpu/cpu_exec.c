@@ -206,15 +206,36 @@ static void rope_tables(struct loom_device_state *s)
 	}
 }
 
+struct copy_job {
+	struct loom_device_state *s;
+	const struct loom_op *op;
+	const struct loom_tap_copy *c;
+	int32_t per_item;
+};
+
+static void copy_item(void *ctx, size_t item, int thread)
+{
+	const struct copy_job *j = ctx;
+	const struct loom_tap_copy *c = j->c;
+	int32_t first = (int32_t)item * j->per_item, end = first + j->per_item < c->n_row ? first + j->per_item : c->n_row;
+
+	(void)thread;
+	for (int32_t r = first; r < end; r++) {
+		memcpy(c->dst + (size_t)r * c->stride, loom_cpu_at(j->s, &j->op->a, c->row0 + r), (size_t)j->op->a.width * sizeof(float));
+	}
+}
+
+/* Memory that the answer touches for the first time costs more than the copy: all threads share both. */
 static void copy_out(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c)
 {
+	struct copy_job j = {s, op, c, LOOM_CPU_ITEM_FLOATS / op->a.width > 0 ? LOOM_CPU_ITEM_FLOATS / op->a.width : 1};
+	size_t n = (size_t)((c->n_row + j.per_item - 1) / j.per_item);
+
 	if (op->site == LOOM_SITE_ATTN_PROBS) {
 		loom_cpu_attn_probs(s, op, c);
 		return;
 	}
-	for (int32_t r = 0; r < c->n_row; r++) {
-		memcpy(c->dst + (size_t)r * c->stride, loom_cpu_at(s, &op->a, c->row0 + r), (size_t)op->a.width * sizeof(float));
-	}
+	loom_pool_run(n > 1 ? s->pool : NULL, n, copy_item, &j);
 }
 
 /* What only a fault of ours could send: refused before anything is written. */
