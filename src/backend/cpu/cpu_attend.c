@@ -20,24 +20,69 @@ struct store_job {
 	const struct loom_op *op;
 };
 
-/* One sequence, one kv head. */
+typedef float four __attribute__((vector_size(16)));
+
+/* k[i * LOOM_PAGE + r] = key[r * ld + i] for 4 rows r and 4 columns i. */
+static inline void turn_four(float *k, const float *key, size_t ld)
+{
+	four a, b, c, d;
+	memcpy(&a, key, sizeof(a));
+	memcpy(&b, key + ld, sizeof(b));
+	memcpy(&c, key + 2 * ld, sizeof(c));
+	memcpy(&d, key + 3 * ld, sizeof(d));
+	four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+	four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+	a = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+	b = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+	c = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+	d = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+	memcpy(k, &a, sizeof(a));
+	memcpy(k + LOOM_PAGE, &b, sizeof(b));
+	memcpy(k + (size_t)2 * LOOM_PAGE, &c, sizeof(c));
+	memcpy(k + (size_t)3 * LOOM_PAGE, &d, sizeof(d));
+}
+
+/* Keys of n rows of d, ld floats apart, become n lanes of a page. */
+static void turn_keys(float *k, const float *key, size_t ld, size_t n, size_t d)
+{
+	size_t r = 0;
+
+	for (; r + 4 <= n; r += 4) {
+		size_t i = 0;
+		for (; i + 4 <= d; i += 4) {
+			turn_four(k + i * LOOM_PAGE + r, key + r * ld + i, ld);
+		}
+		for (; i < d; i++) {
+			for (size_t j = r; j < r + 4; j++) {
+				k[i * LOOM_PAGE + j] = key[j * ld + i];
+			}
+		}
+	}
+	for (; r < n; r++) {
+		for (size_t i = 0; i < d; i++) {
+			k[i * LOOM_PAGE + r] = key[r * ld + i];
+		}
+	}
+}
+
+/* One sequence, one kv head; page by page. */
 static void store_item(void *ctx, size_t item, int thread)
 {
 	const struct store_job *j = ctx;
 	const struct loom_op *op = j->op;
 	const struct loom_batch_seq *q = &j->s->batch->seqs[item / (size_t)op->n_head_kv];
 	size_t head = item % (size_t)op->n_head_kv, d = (size_t)op->d_head, dv = (size_t)op->d_value;
+	size_t ldk = (size_t)j->s->plan->slot_width[op->a.slot], ldv = (size_t)j->s->plan->slot_width[op->b.slot];
 
 	(void)thread;
-	for (int32_t r = 0; r < q->n_row; r++) {
-		int32_t pos = q->pos0 + r;
-		size_t page = (size_t)q->pages[pos / LOOM_PAGE], lane = (size_t)(pos % LOOM_PAGE);
-		float *k = j->s->kv + page * j->s->page_floats + j->s->layer_at[op->layer] + head * (d + dv) * LOOM_PAGE;
-		const float *key = loom_cpu_at(j->s, &op->a, q->row0 + r) + head * d, *value = loom_cpu_at(j->s, &op->b, q->row0 + r) + head * dv;
-		for (size_t i = 0; i < d; i++) {
-			k[i * LOOM_PAGE + lane] = key[i];
+	for (int32_t r = 0, n; r < q->n_row; r += n) {
+		int32_t pos = q->pos0 + r, lane = pos % LOOM_PAGE, row = q->row0 + r;
+		float *k = j->s->kv + (size_t)q->pages[pos / LOOM_PAGE] * j->s->page_floats + j->s->layer_at[op->layer] + head * (d + dv) * LOOM_PAGE;
+		n = q->n_row - r < LOOM_PAGE - lane ? q->n_row - r : LOOM_PAGE - lane;
+		turn_keys(k + lane, loom_cpu_at(j->s, &op->a, row) + head * d, ldk, (size_t)n, d);
+		for (int32_t i = 0; i < n; i++) {
+			memcpy(k + d * LOOM_PAGE + (size_t)(lane + i) * dv, loom_cpu_at(j->s, &op->b, row) + (size_t)i * ldv + head * dv, dv * sizeof(float));
 		}
-		memcpy(k + d * LOOM_PAGE + lane * dv, value, dv * sizeof(float));
 	}
 }
 

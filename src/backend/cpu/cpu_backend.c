@@ -37,7 +37,9 @@ static size_t take(struct layout *l, size_t a, size_t b, size_t size)
 	return at;
 }
 
-/* Floats of one page: each layer that stores keys and values has its own part, as large as its heads are. layer_at may be NULL. */
+/* Floats of one page: each layer that stores keys and values has its own part, as large as its heads are. Where rows see what follows
+ * them, a sequence is one step, and nobody reads a layer's keys after the next one began: all layers use the same part, which stays in
+ * the caches. layer_at may be NULL. */
 static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *overflow)
 {
 	size_t sum = 0, n;
@@ -48,10 +50,13 @@ static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *ove
 			continue;
 		}
 		if (layer_at) {
-			layer_at[op->layer] = sum;
+			layer_at[op->layer] = p->causal ? sum : 0;
 		}
-		if (!loom_mul((size_t)op->d_head + (size_t)op->d_value, (size_t)op->n_head_kv * LOOM_PAGE, &n) || !loom_add(sum, n, &sum)) {
+		if (!loom_mul((size_t)op->d_head + (size_t)op->d_value, (size_t)op->n_head_kv * LOOM_PAGE, &n) || (p->causal && !loom_add(sum, n, &sum))) {
 			*overflow = true;
+		}
+		if (!p->causal && n > sum) {
+			sum = n;
 		}
 	}
 	return sum;

@@ -38,29 +38,39 @@ static int64_t index_of(const struct loom_device_state *s, const struct loom_op 
 	}
 }
 
+/* out (+)= scale * v [n], products rounded before the sum. */
+static void put(const struct loom_device_state *s, const struct loom_op *op, const float *v, float *out, size_t n)
+{
+	if (op->accumulate) {
+		s->rows->add_scaled(op->scale, v, out, n);
+	} else if (op->scale != 1 || v != out) {
+		s->rows->scale(op->scale, v, out, n);
+	}
+}
+
 /* Row `index` of a table, or of a matrix that is looked up too, as float32. Tables may be quantized: n is a multiple of their block. */
 static void embed_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
 	const struct loom_weight *w = &s->plan->weights[op->w];
 	const struct loom_cpu_weight *cw = &s->model->weights[op->w];
-	int64_t n = w->n_col, index = index_of(s, op, row), span = w->kind == LOOM_WEIGHT_MATRIX ? n : EMBED_SPAN;
+	int64_t n = w->n_col, index = index_of(s, op, row);
 	float *out = loom_cpu_at(s, &op->out, row), tmp[EMBED_SPAN];
 	uint64_t first = 0;
 
-	for (int64_t i = 0; i < n; i += span) {
-		int64_t m = n - i < span ? n - i : span;
-		const float *v = tmp;
-		if (w->kind == LOOM_WEIGHT_MATRIX) { /* the first of the embeddings, never added to others */
-			loom_packed_row(&cw->packed[0], index, out);
-			v = out;
-		} else {
-			(void)loom_dtype_bytes(w->dtype, (uint64_t)(index * n + i), &first);
-			loom_dequant(w->dtype, (const char *)cw->table + first, tmp, (size_t)m);
-		}
-		for (int64_t k = 0; k < m; k++) {
-			float x = v[k] * op->scale;
-			out[i + k] = op->accumulate ? out[i + k] + x : x;
-		}
+	if (w->kind == LOOM_WEIGHT_MATRIX) { /* the first of the embeddings, never added to others */
+		loom_packed_row(&cw->packed[0], index, out);
+		put(s, op, out, out, (size_t)n);
+		return;
+	}
+	if (w->dtype == LOOM_F32) {
+		put(s, op, (const float *)cw->table + index * n, out, (size_t)n);
+		return;
+	}
+	for (int64_t i = 0; i < n; i += EMBED_SPAN) {
+		size_t m = (size_t)(n - i < EMBED_SPAN ? n - i : EMBED_SPAN);
+		(void)loom_dtype_bytes(w->dtype, (uint64_t)(index * n + i), &first);
+		loom_dequant(w->dtype, (const char *)cw->table + first, tmp, m);
+		put(s, op, tmp, out + i, m);
 	}
 }
 
