@@ -64,7 +64,8 @@ static double keys_seen(const struct loom_op *op, const struct shape *s)
 /* What the op cannot do without: each number read and written once. */
 static void cost_of(const struct loom_plan *p, const struct loom_op *op, const struct shape *s, double *flops, double *bytes)
 {
-	double m = op->out_rows && !s->apart ? 1 : s->rows, a = op->a.slot < 0 ? 0 : op->a.width, b = op->b.slot < 0 ? 0 : op->b.width, y = op->out.slot < 0 ? 0 : op->out.width;
+	double m = op->out_rows && !s->apart ? 1 : s->rows, a = op->a.slot < 0 ? 0 : op->a.width, b = op->b.slot < 0 ? 0 : op->b.width;
+	double y = op->out.slot < 0 ? 0 : op->out.width;
 
 	*flops = 0;
 	*bytes = 4 * m * (a + b + y);
