@@ -40,13 +40,15 @@ struct loom_opt {
 	enum loom_opt_kind kind;
 	void *out;             /* bool, const char *, int64_t, double, struct loom_opt_list */
 	double min, max;       /* INT and NUMBER */
-	const char *env;       /* read before the flags; names separated by spaces, the first that is set wins; NULL none */
 	const char *arg;       /* what stands for the value in --help */
 	const char *help;
 };
-/* Reads environment and flags into the table's targets. Words that are no option go to rest, at most n_rest of them. --help prints the
- * usage and the table. Returns -1 to go on, else the exit status. opts ends with a NULL name. */
-int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char **rest, size_t n_rest, size_t *n_found);
+/* Reads the flags into the table's targets. Words that are no option go to rest, at most n_rest of them. --help prints the
+ * usage, what the command is about, and the table. Returns -1 to go on, else the exit status. opts ends with a NULL name. */
+int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char *about, const char **rest, size_t n_rest,
+	size_t *n_found);
+/* An option and its text in lines that a terminal shows. */
+void loom_help_row(struct loom_buf *out, const char *left, const char *text);
 
 /* "loom: message" on stderr; returns LOOM_EXIT_FAILED. */
 int loom_fail(const struct loom_err *err);
@@ -73,20 +75,20 @@ struct loom_run_options {
 	const char *config, *device, *dtype, *quantization, *compute, *cache_dir, *threads, *memory_fraction, *log_level;
 };
 #define LOOM_RUN_OPTIONS(o) \
-	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, NULL, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
-	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, NULL, "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
-	{"--dtype", 0, LOOM_OPT_STRING, &(o).dtype, 0, 0, NULL, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"}, \
-	{"--quantization", 0, LOOM_OPT_STRING, &(o).quantization, 0, 0, NULL, "MODE", "4bit or 8bit: quantize float matrices on loading"}, \
-	{"--compute", 0, LOOM_OPT_STRING, &(o).compute, 0, 0, NULL, "MODE", "float32 (exact), bf16 or int8 (faster: docs/numerics.md)"}, \
-	{"--threads", 0, LOOM_OPT_STRING, &(o).threads, 0, 0, NULL, "N", "compute threads (default: physical cores)"}, \
-	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, NULL, "DIR", \
+	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
+	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
+	{"--dtype", 0, LOOM_OPT_STRING, &(o).dtype, 0, 0, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"}, \
+	{"--quantization", 0, LOOM_OPT_STRING, &(o).quantization, 0, 0, "MODE", "4bit or 8bit: quantize float matrices on loading"}, \
+	{"--compute", 0, LOOM_OPT_STRING, &(o).compute, 0, 0, "MODE", "float32 (exact), bf16 or int8 (faster: docs/numerics.md)"}, \
+	{"--threads", 0, LOOM_OPT_STRING, &(o).threads, 0, 0, "N", "compute threads (default: physical cores)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "DIR", \
 		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}, \
-	{"--memory-fraction", 0, LOOM_OPT_STRING, &(o).memory_fraction, 0, 0, NULL, "X", "share of free memory to use (default 0.9)"}, \
-	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, NULL, "LEVEL", "debug, info, warning or error"}
+	{"--memory-fraction", 0, LOOM_OPT_STRING, &(o).memory_fraction, 0, 0, "X", "share of free memory to use (default 0.9)"}, \
+	{"--log-level", 0, LOOM_OPT_STRING, &(o).log_level, 0, 0, "LEVEL", "debug, info, warning or error"}
 /* The same for commands that only read files. */
 #define LOOM_FILE_OPTIONS(o) \
-	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, NULL, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
-	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, NULL, "DIR", \
+	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
+	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "DIR", \
 		"Hugging Face cache (default: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub)"}
 /* Settings with the flags of o over them; to be released also after a failure. */
 enum loom_status loom_run_settings(const struct loom_run_options *o, struct loom_settings *s, struct loom_err *err) LOOM_MUST_CHECK;

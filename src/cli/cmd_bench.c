@@ -104,28 +104,30 @@ int loom_cmd_bench(int argc, char **argv)
 	bool json = false, ops = false;
 	int64_t rounds = 5, prompt = 512;
 	const struct loom_opt opts[] = {
-		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, NULL, "print JSON"},
-		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, LOOM_BENCH_MAX_ROUNDS, NULL, "N",
+		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, "print JSON"},
+		{"--rounds", 0, LOOM_OPT_INT, &rounds, 1, LOOM_BENCH_MAX_ROUNDS, "N",
 			"measurements of each number; the median is printed (default 5)"},
-		{"--prompt", 0, LOOM_OPT_INT, &prompt, 1, 1e6, NULL, "N", "tokens of the prompt that is measured (default 512)"},
-		{"--only", 0, LOOM_OPT_STRING, &only, 0, 0, NULL, "PART", "prefill, first, decode, streams or capture alone"},
-		{"--ops", 0, LOOM_OPT_FLAG, &ops, 0, 0, NULL, NULL, "bytes, flops and time of each op of the plan, beside the machine's roofs"},
-		{"--texts", 0, LOOM_OPT_STRING, &texts, 0, 0, NULL, "FILE", "texts to embed, one a line (encoders)"},
-		{"--load", 0, LOOM_OPT_STRING, &load.url, 0, 0, NULL, "URL", "clients at a running server on this machine instead, http://127.0.0.1:PORT"},
-		{"--kind", 0, LOOM_OPT_STRING, &load.kind, 0, 0, NULL, "KIND", "--load: generate (default), stream or embed"},
-		{"--clients", 0, LOOM_OPT_INT, &load.clients, 1, 1024, NULL, "N", "--load: clients at once (default 8)"},
-		{"--requests", 0, LOOM_OPT_INT, &load.requests, 1, 1e9, NULL, "N", "--load: requests of all clients together (default 64)"},
-		{"--prompt-tokens", 0, LOOM_OPT_INT, &load.prompt_tokens, 1, 1e6, NULL, "N", "--load: tokens of each prompt (default 64)"},
-		{"--max-tokens", 0, LOOM_OPT_INT, &load.max_tokens, 0, 1e6, NULL, "N", "--load: tokens to generate (default 32)"},
-		{"--words", 0, LOOM_OPT_INT, &load.words, 1, 1e6, NULL, "N", "--load: words of each text to embed (default: 8 to 127)"},
-		{"--format", 0, LOOM_OPT_STRING, &load.format, 0, 0, NULL, "NAME", "--load: also ask for hidden states, as list, base64 or safetensors"},
-		{"--capture", 0, LOOM_OPT_STRING, &load.capture, 0, 0, NULL, "JSON", "--load: capture object of each request"},
-		{"--key", 0, LOOM_OPT_STRING, &load.key, 0, 0, NULL, "KEY", "--load: the server's API key"},
+		{"--prompt", 0, LOOM_OPT_INT, &prompt, 1, 1e6, "N", "tokens of the prompt that is measured (default 512)"},
+		{"--only", 0, LOOM_OPT_STRING, &only, 0, 0, "PART", "prefill, first, decode, streams or capture alone"},
+		{"--ops", 0, LOOM_OPT_FLAG, &ops, 0, 0, NULL, "bytes, flops and time of each op of the plan, beside the machine's roofs"},
+		{"--texts", 0, LOOM_OPT_STRING, &texts, 0, 0, "FILE", "texts to embed, one a line (encoders)"},
+		{"--load", 0, LOOM_OPT_STRING, &load.url, 0, 0, "URL", "clients at a running server on this machine instead, http://127.0.0.1:PORT"},
+		{"--kind", 0, LOOM_OPT_STRING, &load.kind, 0, 0, "KIND", "--load: generate (default), stream or embed"},
+		{"--clients", 0, LOOM_OPT_INT, &load.clients, 1, 1024, "N", "--load: clients at once (default 8)"},
+		{"--requests", 0, LOOM_OPT_INT, &load.requests, 1, 1e9, "N", "--load: requests of all clients together (default 64)"},
+		{"--prompt-tokens", 0, LOOM_OPT_INT, &load.prompt_tokens, 1, 1e6, "N", "--load: tokens of each prompt (default 64)"},
+		{"--max-tokens", 0, LOOM_OPT_INT, &load.max_tokens, 0, 1e6, "N", "--load: tokens to generate (default 32)"},
+		{"--words", 0, LOOM_OPT_INT, &load.words, 1, 1e6, "N", "--load: words of each text to embed (default: 8 to 127)"},
+		{"--format", 0, LOOM_OPT_STRING, &load.format, 0, 0, "NAME", "--load: also ask for hidden states, as list, base64 or safetensors"},
+		{"--capture", 0, LOOM_OPT_STRING, &load.capture, 0, 0, "JSON", "--load: capture object of each request"},
+		{"--key", 0, LOOM_OPT_STRING, &load.key, 0, 0, "KEY", "--load: the server's API key"},
 		LOOM_RUN_OPTIONS(run),
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	size_t n;
-	int rc = loom_options(argc, argv, opts, "loom bench MODEL [options]", &model, 1, &n);
+	int rc = loom_options(argc, argv, opts, "loom bench MODEL [options]",
+		"Measures a model on this machine: prompts, tokens, streams together, captures, or texts to embed.\n"
+		"With --load: the times that clients of a running server see.", &model, 1, &n);
 
 	if (rc >= 0) {
 		return rc;

@@ -117,6 +117,31 @@ static void put_switches(json_t *root, const struct flags *f)
 	}
 }
 
+/* Each --capture is an object or a list of them; all go into one list. */
+static enum loom_status put_captures(json_t *root, const struct loom_opt_list *captures, struct loom_err *err)
+{
+	json_t *all = captures->n > 0 ? json_array() : NULL;
+
+	for (size_t i = 0; i < captures->n; i++) {
+		json_t *c = NULL;
+		enum loom_status rc = loom_json_parse(captures->v[i], strlen(captures->v[i]), "--capture", LOOM_E_INVALID, &c, err);
+		if (rc) {
+			json_decref(all);
+			return rc;
+		}
+		if (json_is_array(c)) {
+			(void)json_array_extend(all, c);
+			json_decref(c);
+		} else {
+			(void)json_array_append_new(all, c);
+		}
+	}
+	if (all) {
+		(void)json_object_set_new(root, "capture", all);
+	}
+	return LOOM_OK;
+}
+
 static enum loom_status put_lists(json_t *root, const struct flags *f, struct loom_err *err)
 {
 	for (size_t i = 0; i < f->stops.n; i++) {
@@ -125,18 +150,7 @@ static enum loom_status put_lists(json_t *root, const struct flags *f, struct lo
 		}
 		(void)json_array_append_new(json_object_get(root, "stop"), json_string(f->stops.v[i]));
 	}
-	for (size_t i = 0; i < f->captures.n; i++) {
-		json_t *c = NULL;
-		enum loom_status rc = loom_json_parse(f->captures.v[i], strlen(f->captures.v[i]), "--capture", LOOM_E_INVALID, &c, err);
-		if (rc) {
-			return rc;
-		}
-		if (i == 0) {
-			(void)json_object_set_new(root, "capture", json_array());
-		}
-		(void)json_array_append_new(json_object_get(root, "capture"), c);
-	}
-	return LOOM_OK;
+	return put_captures(root, &f->captures, err);
 }
 
 /* The body that a client would send; NULL after a message. */
@@ -182,32 +196,34 @@ int loom_cmd_generate(int argc, char **argv)
 	int rc;
 
 	const struct loom_opt opts[] = {
-		{"--prompt", 0, LOOM_OPT_STRING, &f.prompt, 0, 0, NULL, "TEXT", "the prompt"},
-		{"--prompt-ids", 0, LOOM_OPT_STRING, &f.ids, 0, 0, NULL, "JSON", "the prompt as a list of token ids"},
-		{"--max-tokens", 'n', LOOM_OPT_INT, &f.max_tokens, 0, 16777216, NULL, "N", "tokens to generate (default 256; 0 only runs the prompt)"},
-		{"--temperature", 0, LOOM_OPT_NUMBER, &f.temperature, 0, 2, NULL, "X", "0 is greedy (default 0.7)"},
-		{"--top-p", 0, LOOM_OPT_NUMBER, &f.top_p, 0, 1, NULL, "X", "default 0.9"},
-		{"--top-k", 0, LOOM_OPT_INT, &f.top_k, 0, 2147483647, NULL, "N", "default 0, off"},
-		{"--min-p", 0, LOOM_OPT_NUMBER, &f.min_p, 0, 1, NULL, "X", "default 0"},
-		{"--repetition-penalty", 0, LOOM_OPT_NUMBER, &f.penalty, 0, 100, NULL, "X", "default 1"},
-		{"--seed", 0, LOOM_OPT_INT, &f.seed, 0, 9e15, NULL, "N", "same seed, same text"},
-		{"--stop", 0, LOOM_OPT_LIST, &f.stops, 0, 0, NULL, "TEXT", "end the text here (may be given again)"},
-		{"--logprobs", 0, LOOM_OPT_INT, &f.logprobs, 0, 20, NULL, "N", "log probabilities of the best N"},
-		{"--layers", 0, LOOM_OPT_STRING, &f.layers, 0, 0, NULL, "JSON", "hidden_state_layers: [0, -1] or all (default [-1])"},
-		{"--capture", 0, LOOM_OPT_LIST, &f.captures, 0, 0, NULL, "JSON", "a capture object, e.g. '{\"layers\": \"all\", \"positions\": \"all\"}'"},
-		{"--format", 0, LOOM_OPT_STRING, &f.format, 0, 0, NULL, "NAME", "list, base64 or safetensors (default: safetensors with --out)"},
-		{"--state-dtype", 0, LOOM_OPT_STRING, &f.state_dtype, 0, 0, NULL, "TYPE", "float32, float16 or bfloat16 in binary formats"},
-		{"--no-hidden-states", 0, LOOM_OPT_FLAG, &f.no_hidden, 0, 0, NULL, NULL, "leave hidden_states out"},
-		{"--full-sequence", 0, LOOM_OPT_FLAG, &f.full, 0, 0, NULL, NULL, "sequence_hidden_states: a row for each generated token"},
-		{"--attention", 0, LOOM_OPT_FLAG, &f.attention, 0, 0, NULL, NULL, "attention_weights of the last row"},
-		{"--tokens", 0, LOOM_OPT_FLAG, &f.tokens, 0, 0, NULL, NULL, "say which token each position is"},
-		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &f.no_special, 0, 0, NULL, NULL, "don't add the tokenizer's special tokens"},
-		{"--dry-run", 0, LOOM_OPT_FLAG, &f.dry, 0, 0, NULL, NULL, "only estimate the answer's size"},
-		{"--out", 'o', LOOM_OPT_STRING, &f.out, 0, 0, NULL, "FILE", "write the answer here"},
+		{"--prompt", 0, LOOM_OPT_STRING, &f.prompt, 0, 0, "TEXT", "the prompt"},
+		{"--prompt-ids", 0, LOOM_OPT_STRING, &f.ids, 0, 0, "JSON", "the prompt as a list of token ids"},
+		{"--max-tokens", 'n', LOOM_OPT_INT, &f.max_tokens, 0, 16777216, "N", "tokens to generate (default 256; 0 only runs the prompt)"},
+		{"--temperature", 0, LOOM_OPT_NUMBER, &f.temperature, 0, 2, "X", "0 is greedy (default 0.7)"},
+		{"--top-p", 0, LOOM_OPT_NUMBER, &f.top_p, 0, 1, "X", "default 0.9"},
+		{"--top-k", 0, LOOM_OPT_INT, &f.top_k, 0, 2147483647, "N", "default 0, off"},
+		{"--min-p", 0, LOOM_OPT_NUMBER, &f.min_p, 0, 1, "X", "default 0"},
+		{"--repetition-penalty", 0, LOOM_OPT_NUMBER, &f.penalty, 0, 100, "X", "default 1"},
+		{"--seed", 0, LOOM_OPT_INT, &f.seed, 0, 9e15, "N", "same seed, same text"},
+		{"--stop", 0, LOOM_OPT_LIST, &f.stops, 0, 0, "TEXT", "end the text here (may be given again)"},
+		{"--logprobs", 0, LOOM_OPT_INT, &f.logprobs, 0, 20, "N", "log probabilities of the best N"},
+		{"--layers", 0, LOOM_OPT_STRING, &f.layers, 0, 0, "JSON", "hidden_state_layers: [0, -1] or all (default [-1])"},
+		{"--capture", 0, LOOM_OPT_LIST, &f.captures, 0, 0, "JSON",
+			"what to capture: an object, e.g. '{\"layers\": \"all\", \"positions\": \"all\"}', or a list (may be given again; docs/api.md)"},
+		{"--format", 0, LOOM_OPT_STRING, &f.format, 0, 0, "NAME", "list, base64 or safetensors (default: safetensors with --out)"},
+		{"--state-dtype", 0, LOOM_OPT_STRING, &f.state_dtype, 0, 0, "TYPE", "float32, float16 or bfloat16 in binary formats"},
+		{"--no-hidden-states", 0, LOOM_OPT_FLAG, &f.no_hidden, 0, 0, NULL, "leave hidden_states out"},
+		{"--full-sequence", 0, LOOM_OPT_FLAG, &f.full, 0, 0, NULL, "sequence_hidden_states: a row for each generated token"},
+		{"--attention", 0, LOOM_OPT_FLAG, &f.attention, 0, 0, NULL, "attention_weights of the last row"},
+		{"--tokens", 0, LOOM_OPT_FLAG, &f.tokens, 0, 0, NULL, "say which token each position is"},
+		{"--no-special-tokens", 0, LOOM_OPT_FLAG, &f.no_special, 0, 0, NULL, "don't add the tokenizer's special tokens"},
+		{"--dry-run", 0, LOOM_OPT_FLAG, &f.dry, 0, 0, NULL, "only estimate the answer's size"},
+		{"--out", 'o', LOOM_OPT_STRING, &f.out, 0, 0, "FILE", "write the answer here"},
 		LOOM_RUN_OPTIONS(run),
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
-	rc = loom_options(argc, argv, opts, "loom generate MODEL --prompt TEXT [options]", &model, 1, &n);
+	rc = loom_options(argc, argv, opts, "loom generate MODEL --prompt TEXT [options]",
+		"Continues a prompt and prints what POST /generate would answer; --out writes its tensors as safetensors.", &model, 1, &n);
 	if (rc >= 0) {
 		return rc;
 	}
@@ -268,17 +284,18 @@ int loom_cmd_embed(int argc, char **argv)
 	int rc;
 
 	const struct loom_opt opts[] = {
-		{"--pooling", 0, LOOM_OPT_STRING, &pooling, 0, 0, NULL, "NAME", "last_token, mean, cls, max, … (default: the model's own)"},
-		{"--normalize", 0, LOOM_OPT_FLAG, &normalize, 0, 0, NULL, NULL, "unit length"},
-		{"--no-truncate", 0, LOOM_OPT_FLAG, &no_truncate, 0, 0, NULL, NULL, "fail on texts that are too long"},
-		{"--prompt-name", 0, LOOM_OPT_STRING, &prompt_name, 0, 0, NULL, "NAME", "one of the model's prompts to put before each text"},
-		{"--dimensions", 0, LOOM_OPT_INT, &dimensions, 1, 1 << 20, NULL, "N", "keep the first N"},
-		{"--layer", 0, LOOM_OPT_INT, &layer, -1025, 1024, NULL, "N", "index of hidden (default -1)"},
-		{"--encoding", 0, LOOM_OPT_STRING, &encoding, 0, 0, NULL, "NAME", "list or base64"},
+		{"--pooling", 0, LOOM_OPT_STRING, &pooling, 0, 0, "NAME", "last_token, mean, cls, max, … (default: the model's own)"},
+		{"--normalize", 0, LOOM_OPT_FLAG, &normalize, 0, 0, NULL, "unit length"},
+		{"--no-truncate", 0, LOOM_OPT_FLAG, &no_truncate, 0, 0, NULL, "fail on texts that are too long"},
+		{"--prompt-name", 0, LOOM_OPT_STRING, &prompt_name, 0, 0, "NAME", "one of the model's prompts to put before each text"},
+		{"--dimensions", 0, LOOM_OPT_INT, &dimensions, 1, 1 << 20, "N", "keep the first N"},
+		{"--layer", 0, LOOM_OPT_INT, &layer, -1025, 1024, "N", "index of hidden (default -1)"},
+		{"--encoding", 0, LOOM_OPT_STRING, &encoding, 0, 0, "NAME", "list or base64"},
 		LOOM_RUN_OPTIONS(run),
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
-	rc = loom_options(argc, argv, opts, "loom embed MODEL [FILE|-] [options]", words, 2, &n);
+	rc = loom_options(argc, argv, opts, "loom embed MODEL [FILE|-] [options]",
+		"Prints what POST /embed would answer for each line of FILE or of standard input.", words, 2, &n);
 	if (rc >= 0) {
 		return rc;
 	}

@@ -67,14 +67,15 @@ int loom_cmd_health(int argc, char **argv)
 	const char *config = NULL, *word;
 	int64_t seconds = 5;
 	const struct loom_opt opts[] = {
-		{"--config", 'c', LOOM_OPT_STRING, &config, 0, 0, NULL, "FILE", "the server's configuration file"},
-		{"--timeout", 0, LOOM_OPT_INT, &seconds, 1, 3600, NULL, "SECONDS", "how long to wait for the answer (default 5)"},
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{"--config", 'c', LOOM_OPT_STRING, &config, 0, 0, "FILE", "the server's configuration file"},
+		{"--timeout", 0, LOOM_OPT_INT, &seconds, 1, 3600, "SECONDS", "how long to wait for the answer (default 5)"},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	struct loom_settings s;
 	struct loom_err err = {0};
 	size_t n;
-	int rc = loom_options(argc, argv, opts, "loom health [options] (the server's address: LOOM_HOST, LOOM_PORT, … as for loom serve)", &word, 0, &n);
+	int rc = loom_options(argc, argv, opts, "loom health [options]",
+		"Asks the server that the settings describe (LOOM_HOST, LOOM_PORT, … as for loom serve) how it is. Exit status 0: well.", &word, 0, &n);
 
 	if (rc >= 0) {
 		return rc;

@@ -9,7 +9,7 @@
 #include "str.h"
 
 /* family: where the name that --family gives goes; NULL: the command has no such option. */
-static int find_source(int argc, char **argv, const char *usage, const char **family, struct loom_source *s, struct loom_loader_order *order,
+static int find_source(int argc, char **argv, const char *usage, const char *about, const char **family, struct loom_source *s, struct loom_loader_order *order,
 	int *status)
 {
 	bool json = false;
@@ -19,13 +19,13 @@ static int find_source(int argc, char **argv, const char *usage, const char **fa
 	const char *model = NULL;
 	const struct loom_opt opts[] = {
 		LOOM_FILE_OPTIONS(run),
-		{family ? "--family" : NULL, 0, LOOM_OPT_STRING, family, 0, 0, NULL, "NAME", "instead: a built-in family as a loom.json manifest"},
-		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, NULL, "with --family: a manifest is JSON anyway"},
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{family ? "--family" : NULL, 0, LOOM_OPT_STRING, family, 0, 0, "NAME", "instead: a built-in family as a loom.json manifest"},
+		{"--json", 0, LOOM_OPT_FLAG, &json, 0, 0, NULL, "with --family: a manifest is JSON anyway"},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	size_t n;
 
-	*status = loom_options(argc, argv, opts, usage, &model, 1, &n);
+	*status = loom_options(argc, argv, opts, usage, about, &model, 1, &n);
 	if (*status >= 0) {
 		return 0;
 	}
@@ -85,7 +85,9 @@ int loom_cmd_plan(int argc, char **argv)
 	struct loom_buf out;
 	int status;
 
-	if (!find_source(argc, argv, "loom plan MODEL", &family, &s, &order, &status)) {
+	if (!find_source(argc, argv, "loom plan MODEL | --family NAME",
+		"Prints the ops that a model's forward pass is made of, with shapes and the sites that can be captured. Reads no weights.",
+			&family, &s, &order, &status)) {
 		return status;
 	}
 	if (family) {
@@ -111,7 +113,8 @@ int loom_cmd_probe(int argc, char **argv)
 	struct loom_err err = {0};
 	int status;
 
-	if (!find_source(argc, argv, "loom probe MODEL", NULL, &s, &order, &status)) {
+	if (!find_source(argc, argv, "loom probe MODEL",
+		"Says which loader opens a model, of which family it is, and what it lacks. Reads no weights.", NULL, &s, &order, &status)) {
 		return status;
 	}
 	if (loom_source_probe(&s, &order, &p, &err)) {

@@ -99,14 +99,16 @@ int loom_cmd_pull(int argc, char **argv)
 	bool small = false;
 	const struct loom_opt table[] = {
 		LOOM_FILE_OPTIONS(files),
-		{"--config-only", 0, LOOM_OPT_FLAG, &small, 0, 0, NULL, NULL, "configuration and tokenizer, no weights"},
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{"--config-only", 0, LOOM_OPT_FLAG, &small, 0, 0, NULL, "configuration and tokenizer, no weights"},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	struct loom_pull_view view;
 	struct loom_source s;
 	struct loom_err err = {0};
 	size_t n;
-	int rc = loom_options(argc, argv, table, "loom pull ID[@REVISION] [FILE…]", words, 1 + MAX_FILES, &n);
+	int rc = loom_options(argc, argv, table, "loom pull ID[@REVISION] [FILE…]",
+		"Fetches what is needed of a model (or these files of it) into the Hugging Face cache, or brings it up to date;\n"
+		"prints the folder.", words, 1 + MAX_FILES, &n);
 
 	if (rc >= 0) {
 		return rc;

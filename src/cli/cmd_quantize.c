@@ -30,7 +30,7 @@ static enum loom_dtype block_type(const char *name)
 
 int loom_cmd_quantize(int argc, char **argv)
 {
-	static const char usage[] = "loom quantize IN OUT --type q8_0|q6_k|q5_k|q4_k|q5_1|q5_0|q4_1|q4_0 (GGUF) or nf4|int8 (a folder of safetensors)";
+	static const char usage[] = "loom quantize IN OUT --type TYPE";
 	struct loom_run_options run = {.config = NULL};
 	const char *type = NULL, *names[2];
 	int shown = -1;
@@ -39,12 +39,14 @@ int loom_cmd_quantize(int argc, char **argv)
 	struct loom_source s;
 	struct loom_err err = {0};
 	const struct loom_opt opts[] = {
-		{"--type", 't', LOOM_OPT_STRING, &type, 0, 0, NULL, "TYPE", "what the matrices become"},
+		{"--type", 't', LOOM_OPT_STRING, &type, 0, 0, "TYPE", "what the matrices become"},
 		LOOM_FILE_OPTIONS(run),
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	size_t n;
-	int status = loom_options(argc, argv, opts, usage, names, 2, &n);
+	int status = loom_options(argc, argv, opts, usage,
+		"Writes a model with smaller weights. IN is a GGUF file for q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1 and q4_0,\n"
+		"a folder of safetensors for nf4 and int8; OUT must not be there.", names, 2, &n);
 	enum loom_status rc;
 
 	if (status >= 0) {

@@ -32,21 +32,21 @@ static bool is_list(size_t row)
 
 static int read_arguments(int argc, char **argv, struct given *g, const char *usage, bool docs)
 {
-	struct loom_opt opts[MAX_OPTION] = {{"--config", 'c', LOOM_OPT_STRING, &g->config, 0, 0, NULL, "FILE", ""}};
+	struct loom_opt opts[MAX_OPTION] = {{"--config", 'c', LOOM_OPT_STRING, &g->config, 0, 0, "FILE", ""}};
 	size_t n = 1;
 
 	for (size_t i = 0; i < loom_n_setting; i++) {
 		const struct loom_setting *t = &loom_setting_table[i];
 		if (t->flag) {
 			opts[n++] = (struct loom_opt){t->flag, t->letter, is_list(i) ? LOOM_OPT_LIST : LOOM_OPT_STRING,
-				is_list(i) ? (void *)&g->list[i] : (void *)&g->text[i], 0, 0, NULL, t->arg, t->help};
+				is_list(i) ? (void *)&g->list[i] : (void *)&g->text[i], 0, 0, t->arg, t->help};
 		}
 	}
 	if (docs) {
-		opts[n++] = (struct loom_opt){"--docs", 0, LOOM_OPT_FLAG, &g->docs, 0, 0, NULL, NULL, ""};
+		opts[n++] = (struct loom_opt){"--docs", 0, LOOM_OPT_FLAG, &g->docs, 0, 0, NULL, ""};
 	}
-	opts[n] = (struct loom_opt){NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL};
-	return loom_options(argc, argv, opts, usage, g->words, LOOM_MAX_WORDS, &g->n_word);
+	opts[n] = (struct loom_opt){NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL};
+	return loom_options(argc, argv, opts, usage, "", g->words, LOOM_MAX_WORDS, &g->n_word);
 }
 
 /* A flag that is given again adds to its list; each may hold several, separated by commas. */
@@ -169,6 +169,7 @@ static struct loom_server_opts server_options(struct loom_settings *s)
 	o.keep_alive_seconds = (unsigned)s->server.keep_alive_seconds;
 	o.drain_seconds = (unsigned)s->server.drain_seconds;
 	o.stream_buffer_bytes = (size_t)s->server.stream_buffer_bytes;
+	o.stream_stall_seconds = (unsigned)s->server.stream_stall_seconds;
 	o.default_layers = s->hidden_states.default_layers.v;
 	o.n_default_layer = s->hidden_states.default_layers.n;
 	o.default_all_layers = s->hidden_states.default_layers.all;

@@ -22,14 +22,14 @@ static enum loom_status one_line(const struct loom_tokenizer *t, convert fn, con
 	return rc;
 }
 
-static int run(int argc, char **argv, const char *usage, convert fn)
+static int run(int argc, char **argv, const char *usage, const char *about, convert fn)
 {
 	struct loom_run_options files = {.config = NULL};
 	struct loom_settings settings;
 	const char *model = NULL;
 	const struct loom_opt opts[] = {
 		LOOM_FILE_OPTIONS(files),
-		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL, NULL},
+		{NULL, 0, LOOM_OPT_FLAG, NULL, 0, 0, NULL, NULL},
 	};
 	struct loom_source s;
 	struct loom_tokenizer *t = NULL;
@@ -37,7 +37,7 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 	struct loom_buf out, line;
 	size_t words;
 	unsigned long number = 0;
-	int rc = loom_options(argc, argv, opts, usage, &model, 1, &words);
+	int rc = loom_options(argc, argv, opts, usage, about, &model, 1, &words);
 
 	if (rc >= 0) {
 		return rc;
@@ -84,10 +84,12 @@ static int run(int argc, char **argv, const char *usage, convert fn)
 
 int loom_cmd_tokenize(int argc, char **argv)
 {
-	return run(argc, argv, "loom tokenize MODEL < lines of {\"text\": …}", loom_tokenize_json);
+	return run(argc, argv, "loom tokenize MODEL",
+		"Standard input: one JSON object a line, {\"text\": …} and the other fields of POST /tokenize; standard output: its answers.", loom_tokenize_json);
 }
 
 int loom_cmd_detokenize(int argc, char **argv)
 {
-	return run(argc, argv, "loom detokenize MODEL < lines of {\"ids\": […]}", loom_detokenize_json);
+	return run(argc, argv, "loom detokenize MODEL",
+		"Standard input: one JSON object a line, {\"ids\": […]} and the other fields of POST /detokenize; standard output: its answers.", loom_detokenize_json);
 }

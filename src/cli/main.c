@@ -21,7 +21,7 @@ static const struct {
 	{"detokenize", loom_cmd_detokenize, "MODEL", "JSON lines in, text out"},
 	{"plan", loom_cmd_plan, "MODEL", "print the op list of a model, with its taps"},
 	{"probe", loom_cmd_probe, "MODEL", "say which loader takes a model, and why"},
-	{"pull", loom_cmd_pull, "ID [FILE…]", "fetch a model from the Hugging Face hub into the cache"},
+	{"pull", loom_cmd_pull, "ID [FILE]", "fetch a model from the Hugging Face hub into the cache"},
 	{"health", loom_cmd_health, "", "ask the server how it is (exit status 0: well)"},
 	{"quantize", loom_cmd_quantize, "IN OUT", "write a model with smaller weights: GGUF blocks, NF4 or int8"},
 	{"bench", loom_cmd_bench, "MODEL", "measure prefill, decode, captures or embedding on this machine"},
@@ -32,7 +32,7 @@ static void print_help(FILE *out)
 {
 	(void)fprintf(out, "Loom runs transformer models and hands out their hidden states.\n\nusage: loom [COMMAND] [options]\n\n");
 	for (size_t i = 0; i < N_COMMAND; i++) {
-		(void)fprintf(out, "  %-10s %-14s %s\n", commands[i].name, commands[i].args, commands[i].help);
+		(void)fprintf(out, "  %-10s %-12s %s\n", commands[i].name, commands[i].args, commands[i].help);
 	}
 	(void)fprintf(out, "\nMODEL is a Hugging Face id (org/name, fetched on first use), a folder or a .gguf file.\n"
 		"`loom COMMAND --help` lists a command's options; `loom --version` prints the version.\n");

@@ -1,4 +1,4 @@
-/* options.c: environment and flags by a table, --help from the same table, and one clear line for what is wrong. */
+/* options.c: flags by a table, --help from the same table, and one clear line for what is wrong. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,6 +9,9 @@
 #include "cli.h"
 #include "log.h"
 #include "str.h"
+
+#define HELP_COLUMN 33 /* where the texts of --help begin, and where they end */
+#define HELP_WIDTH 100
 
 int loom_fail(const struct loom_err *err)
 {
@@ -58,43 +61,62 @@ static bool assign(const struct loom_opt *o, const char *text)
 	return true;
 }
 
-static int bad_value(const struct loom_opt *o, const char *name, const char *text)
+static int bad_value(const struct loom_opt *o, const char *text)
 {
 	if (o->kind == LOOM_OPT_INT) {
-		return loom_fail_usage("%s: expected an integer %.0f..%.0f, found \"%s\"", name, o->min, o->max, text);
+		return loom_fail_usage("%s: expected an integer %.0f..%.0f, found \"%s\"", o->name, o->min, o->max, text);
 	}
 	if (o->kind == LOOM_OPT_NUMBER) {
-		return loom_fail_usage("%s: expected a number %g..%g, found \"%s\"", name, o->min, o->max, text);
+		return loom_fail_usage("%s: expected a number %g..%g, found \"%s\"", o->name, o->min, o->max, text);
 	}
-	return loom_fail_usage("%s: given too often", name);
+	return loom_fail_usage("%s: given too often", o->name);
 }
 
-static int from_environment(const struct loom_opt *o)
+/* Characters of UTF-8 text [n]. */
+static size_t width_of(const char *text, size_t n)
 {
-	char names[256], *save = NULL;
+	size_t width = 0;
 
-	(void)loom_str_copy(names, sizeof(names), o->env ? o->env : "");
-	for (char *n = strtok_r(names, " ", &save); n; n = strtok_r(NULL, " ", &save)) {
-		const char *text = getenv(n);
-		if (text && text[0]) {
-			return assign(o, text) ? -1 : bad_value(o, n, text);
+	for (size_t i = 0; i < n; i++) {
+		width += ((unsigned char)text[i] & 0xc0) != 0x80;
+	}
+	return width;
+}
+
+void loom_help_row(struct loom_buf *out, const char *left, const char *text)
+{
+	size_t column = HELP_COLUMN, n;
+
+	(void)loom_buf_printf(out, "  %s%*s", left, (int)(HELP_COLUMN - 2 - width_of(left, strlen(left))), "");
+	for (; *text; text += n + strspn(text + n, " ")) {
+		n = strcspn(text, " ");
+		if (column > HELP_COLUMN && column + 1 + width_of(text, n) > HELP_WIDTH) {
+			(void)loom_buf_printf(out, "\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		} else if (column > HELP_COLUMN) {
+			(void)loom_buf_putc(out, ' ');
+			column++;
 		}
+		(void)loom_buf_append(out, text, n);
+		column += width_of(text, n);
 	}
-	return -1;
+	(void)loom_buf_putc(out, '\n');
 }
 
-static void print_help(const struct loom_opt *opts, const char *usage)
+static void print_help(const struct loom_opt *opts, const char *usage, const char *about)
 {
-	(void)printf("usage: %s\n\noptions:\n", usage);
+	struct loom_buf out;
+
+	loom_buf_init(&out, 1 << 20);
+	(void)loom_buf_printf(&out, "usage: %s\n\n%s\n\noptions:\n", usage, about);
 	for (const struct loom_opt *o = opts; o->name; o++) {
 		char left[64];
-		(void)snprintf(left, sizeof(left), "%s%c%s%s%s%s", o->letter ? "-" : "", o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name,
+		(void)snprintf(left, sizeof(left), "%s%c%s%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
 			o->arg ? " " : "", o->arg ? o->arg : "");
-		(void)printf("  %-30s %s\n", left, o->help);
-		if (o->env) {
-			(void)printf("  %-30s environment: %s\n", "", o->env);
-		}
+		loom_help_row(&out, left, o->help);
 	}
+	(void)fwrite(out.data, 1, out.len, stdout);
+	loom_buf_release(&out);
 }
 
 static const struct loom_opt *find(const struct loom_opt *opts, const char *word, size_t n)
@@ -121,17 +143,11 @@ static int unknown(const struct loom_opt *opts, const char *word)
 	return loom_fail_usage("unknown option %s%s%s%s", word, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
-int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char **rest, size_t n_rest, size_t *n_found)
+int loom_options(int argc, char **argv, const struct loom_opt *opts, const char *usage, const char *about, const char **rest, size_t n_rest, size_t *n_found)
 {
 	bool only_words = false;
 
 	*n_found = 0;
-	for (const struct loom_opt *o = opts; o->name; o++) {
-		int rc = from_environment(o);
-		if (rc >= 0) {
-			return rc;
-		}
-	}
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i], *equals = strchr(word, '='), *value = NULL;
 		const struct loom_opt *o;
@@ -147,7 +163,7 @@ int loom_options(int argc, char **argv, const struct loom_opt *opts, const char 
 			continue;
 		}
 		if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-			print_help(opts, usage);
+			print_help(opts, usage, about);
 			return LOOM_EXIT_OK;
 		}
 		o = find(opts, word, equals ? (size_t)(equals - word) : strlen(word));
@@ -166,7 +182,7 @@ int loom_options(int argc, char **argv, const struct loom_opt *opts, const char 
 			return loom_fail_usage("%s needs a value (%s)", o->name, o->arg);
 		}
 		if (!assign(o, value)) {
-			return bad_value(o, o->name, value);
+			return bad_value(o, value);
 		}
 	}
 	return -1;

@@ -33,7 +33,7 @@ struct loom_settings {
 	struct {
 		const char *transport, *host, *unix_socket, *api_key;
 		int64_t port, unix_mode, max_body_bytes, max_response_bytes, max_connections, max_requests_per_connection, max_batch_items, max_queue,
-			stream_buffer_bytes, header_seconds, idle_seconds, keep_alive_seconds, drain_seconds;
+			stream_buffer_bytes, stream_stall_seconds, header_seconds, idle_seconds, keep_alive_seconds, drain_seconds;
 		struct loom_words cors_origins, allowed_hosts;
 	} server;
 	struct {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli.h"
 #include "settings.h"
 #include "str.h"
 
@@ -167,7 +168,7 @@ void loom_settings_print_help(struct loom_buf *out)
 		"                                 ~/.config/loom/config.yaml, config.yml there, /etc/loom/config.yaml)\n");
 	for (size_t i = 0; i < loom_n_setting; i++) {
 		const struct loom_setting *t = &loom_setting_table[i];
-		char left[64], letter[8] = "   ", env[64];
+		char left[64], letter[8] = "   ", env[64], expected[320] = "", text[640];
 		bool list = t->kind == LOOM_SET_WORDS || t->kind == LOOM_SET_DEVICES;
 		if (!t->flag) {
 			continue;
@@ -175,10 +176,15 @@ void loom_settings_print_help(struct loom_buf *out)
 		if (t->letter) {
 			(void)snprintf(letter, sizeof(letter), "-%c,", t->letter);
 		}
+		if (t->kind == LOOM_SET_CHOICE) {
+			loom_setting_expected(t, expected, sizeof(expected));
+		}
 		loom_setting_env(t, env, sizeof(env));
 		(void)snprintf(left, sizeof(left), "%s %s %s", letter, t->flag, t->arg);
-		(void)loom_buf_printf(out, "  %-30s %s%s\n", left, t->help, list ? " (may be given again)" : "");
-		(void)loom_buf_printf(out, "  %-30s default: %s; environment: %s%s%s\n", "", shown_default(t), t->env ? t->env : "", t->env ? ", " : "", env);
+		(void)snprintf(text, sizeof(text), "%s%s%s%s", t->help, expected[0] ? ": " : "", expected, list ? " (may be given again)" : "");
+		loom_help_row(out, left, text);
+		(void)snprintf(text, sizeof(text), "default: %s; environment: %s%s%s", shown_default(t), t->env ? t->env : "", t->env ? ", " : "", env);
+		loom_help_row(out, "", text);
 	}
 	(void)loom_buf_puts(out, "\nEvery setting can stand in the configuration file or in the environment: docs/configuration.md lists them,\n"
 		"`loom config` prints the values in force and where each comes from.\n");

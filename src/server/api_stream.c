@@ -1,7 +1,8 @@
 /* api_stream.c: POST /generate/stream: tokens as server-sent events while they are made.
  *
  * The model's worker leaves each token in a buffer and goes on; this connection's own thread writes events. So a client that stops reading holds
- * nobody: when the buffer is full the work is stopped. */
+ * nobody: when the buffer is full, or nothing was taken for stream_stall_seconds, the work is stopped; and once the work is done the model is let go
+ * before what is left is written. */
 #include <pthread.h>
 #include <string.h>
 
@@ -26,8 +27,9 @@ struct stream {
 	struct loom_buf pending;       /* records */
 	struct loom_answer_tensor *shapes; /* [n_shape] of the states, without data, once the first token came */
 	size_t n_shape;
-	bool too_slow;                 /* the reader was left behind */
+	bool too_slow, no_memory;      /* a record was lost: the reader was left behind, or there was no memory for it */
 	/* this thread's own */
+	bool lost;                     /* an event could not be made */
 	struct loom_buf taken, out;
 	int32_t last_id;               /* -1 none yet */
 	double written_ms;
@@ -55,14 +57,24 @@ static bool on_token(void *ctx, const struct loom_token_event *t)
 	struct stream *s = ctx;
 	struct record r = {.id = t->id, .n_text = (uint32_t)t->n_piece, .n_state = (uint32_t)t->n_state,
 		.position = t->n_state > 0 ? t->states[0].positions[0] : 0};
-	bool ok;
+	size_t before, bytes = sizeof(r) + t->n_piece;
+	bool fits, ok;
 
+	for (size_t i = 0; i < t->n_state; i++) {
+		bytes += (size_t)t->states[i].shape[1] * sizeof(float);
+	}
 	(void)pthread_mutex_lock(&s->lock);
-	ok = keep_shapes(s, t) && loom_buf_append(&s->pending, &r, sizeof(r)) && loom_buf_append(&s->pending, t->piece, t->n_piece);
+	before = s->pending.len;
+	fits = bytes <= s->pending.max - before;
+	ok = fits && keep_shapes(s, t) && loom_buf_append(&s->pending, &r, sizeof(r)) && loom_buf_append(&s->pending, t->piece, t->n_piece);
 	for (size_t i = 0; ok && i < t->n_state; i++) {
 		ok = loom_buf_append(&s->pending, t->states[i].data, (size_t)t->states[i].shape[1] * sizeof(float));
 	}
-	s->too_slow = s->too_slow || !ok;
+	if (!ok) {
+		s->pending.len = before; /* no half of a record */
+		s->too_slow = s->too_slow || !fits;
+		s->no_memory = s->no_memory || fits;
+	}
 	(void)pthread_mutex_unlock(&s->lock);
 	return ok;
 }
@@ -106,17 +118,19 @@ static size_t put_record(struct stream *s, const char *at)
 	return n;
 }
 
-static bool write_out(struct stream *s)
+static bool write_out(struct stream *s, unsigned idle_seconds)
 {
-	bool ok = !s->out.failed && s->x->stream_write(s->x->gone_ctx, s->out.data, s->out.len);
+	static const char starved[] = "event: error\ndata: {\"error\":\"out of memory\",\"code\":\"insufficient_memory\",\"param\":null}\n\n";
+	const char *data = s->out.failed ? starved : s->out.data;
+	bool ok = s->x->stream_write(s->x->gone_ctx, data, s->out.failed ? sizeof(starved) - 1 : s->out.len, idle_seconds) && !s->out.failed;
 
 	loom_buf_reset(&s->out);
 	s->written_ms = loom_clock_ms();
 	return ok;
 }
 
-/* Writes what the worker left; false when the client is gone. */
-static bool drain(struct stream *s)
+/* What the worker left becomes events; false when one was lost. */
+static bool take(struct stream *s)
 {
 	struct loom_buf swap;
 
@@ -125,18 +139,29 @@ static bool drain(struct stream *s)
 	s->taken = s->pending;
 	s->pending = swap;
 	(void)pthread_mutex_unlock(&s->lock);
-	for (size_t at = 0; at < s->taken.len;) {
+	for (size_t at = 0; at < s->taken.len && !s->lost;) {
 		size_t n = put_record(s, s->taken.data + at);
-		if (n == 0) {
-			return false;
-		}
+		s->lost = n == 0;
 		at += n;
 	}
 	loom_buf_reset(&s->taken);
+	return !s->lost;
+}
+
+/* Writes them; false when the client is gone. */
+static bool drain(struct stream *s)
+{
+	if (!take(s)) {
+		return false;
+	}
 	if (s->out.len == 0 && loom_clock_ms() - s->written_ms > PING_MS) {
 		(void)loom_buf_puts(&s->out, ": still here\n\n");
 	}
-	return s->out.len == 0 || write_out(s);
+	if (s->out.failed) {
+		s->lost = true;
+		return false;
+	}
+	return s->out.len == 0 || write_out(s, s->x->opts->stream_stall_seconds);
 }
 
 static enum loom_status put_done(struct stream *s, struct loom_err *err)
@@ -144,10 +169,11 @@ static enum loom_status put_done(struct stream *s, struct loom_err *err)
 	const struct loom_answer *a = &s->x->answer;
 	struct loom_stream_token last = {.id = s->last_id, .text = "", .finish_reason = a->finish_reason};
 	struct loom_body b;
-	enum loom_status rc = loom_encode_token_event(&s->out, &last, &s->run.encode, err);
+	enum loom_status rc;
 
 	loom_body_init(&b);
-	rc = rc ? rc : loom_encode_generate(&b, a, &s->run.p.req, &s->run.encode, err);
+	rc = loom_encode_generate(&b, a, &s->run.p.req, &s->run.encode, err);
+	rc = rc ? rc : loom_encode_token_event(&s->out, &last, &s->run.encode, err);
 	if (rc == LOOM_OK) {
 		(void)loom_buf_puts(&s->out, "event: done\ndata: ");
 		(void)loom_buf_append(&s->out, b.head.data, b.head.len);
@@ -164,12 +190,15 @@ static void put_failure(struct stream *s, struct loom_err *err)
 	if (s->too_slow) {
 		(void)loom_err_set(err, LOOM_E_CANCELLED, "the events were read too slowly: more than %zu bytes waited", s->x->opts->stream_buffer_bytes);
 		(void)memcpy(err->code, "slow_reader", sizeof("slow_reader"));
+	} else if (s->no_memory || s->lost) {
+		(void)loom_err_nomem(err, "an event", s->out.len);
 	} else if (err->status == LOOM_E_CANCELLED) {
 		(void)loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down");
 	}
-	loom_buf_reset(&s->out);
+	if (s->out.failed) {
+		loom_buf_reset(&s->out);
+	}
 	loom_encode_error_event(&s->out, err);
-	(void)write_out(s);
 }
 
 /* Runs it to its end. The head of the answer is sent once the work is queued, so that everything refused before is a plain error. */
@@ -196,14 +225,18 @@ static enum loom_status fly(struct stream *s, struct loom_err *err)
 		loom_flight_cancel(f);
 	}
 	rc = loom_flight_end(f, err);
-	there = drain(s) && there;
+	if (!take(s) && rc == LOOM_OK) {
+		rc = loom_err_nomem(err, "event", s->out.len);
+	}
 	rc = rc ? rc : put_done(s, err);
 	if (rc) {
 		put_failure(s, err);
 	} else {
-		there = write_out(s);
 		loom_run_note(&s->run, x, &x->answer);
 	}
+	loom_engine_release(x->engine, s->run.r);
+	s->run.r = NULL;
+	there = write_out(s, x->opts->idle_seconds) && there;
 	loom_metrics_stream(x->metrics, !there || s->too_slow);
 	return err->status && rc ? err->status : rc;
 }

@@ -209,8 +209,9 @@ static void reply(struct loom_call *k, int status, const struct loom_body *body)
 	if (body && body->n_part + 2 > sizeof(few) / sizeof(few[0])) {
 		parts = loom_calloc(body->n_part + 2, sizeof(*parts));
 	}
-	if (head.failed || !parts) {
+	if (head.failed || !parts) { /* no memory even for this: the connection ends */
 		k->conn->failed = true;
+		k->status = loom_status_http(LOOM_E_MEMORY);
 		loom_buf_release(&head);
 		return;
 	}
@@ -243,6 +244,7 @@ void loom_call_error(struct loom_call *k, const struct loom_err *err)
 	loom_encode_error(&b.head, err);
 	if (b.head.failed) {
 		k->conn->failed = true;
+		k->status = loom_status_http(LOOM_E_MEMORY);
 	} else {
 		reply(k, status, &b);
 	}
@@ -269,7 +271,7 @@ static bool stream_open(void *ctx)
 	return ok;
 }
 
-static bool stream_write(void *ctx, const char *data, size_t n)
+static bool stream_write(void *ctx, const char *data, size_t n, unsigned idle_seconds)
 {
 	struct loom_call *k = ctx;
 	char size[24];
@@ -280,7 +282,7 @@ static bool stream_write(void *ctx, const char *data, size_t n)
 		return true;
 	}
 	k->bytes += n;
-	return k->head.minor ? loom_conn_send(k->conn, chunk, 3) : loom_conn_send(k->conn, chunk + 1, 1);
+	return k->head.minor ? loom_conn_send_within(k->conn, chunk, 3, idle_seconds) : loom_conn_send_within(k->conn, chunk + 1, 1, idle_seconds);
 }
 
 static void stream_close(struct loom_call *k)

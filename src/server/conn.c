@@ -55,9 +55,9 @@ static enum fill fill(struct loom_conn *c, double deadline_ms)
 	}
 }
 
-bool loom_conn_send(struct loom_conn *c, const struct loom_body_part *parts, size_t n)
+bool loom_conn_send_within(struct loom_conn *c, const struct loom_body_part *parts, size_t n, unsigned idle_seconds)
 {
-	double start = loom_clock_ms(), idle = c->server->opts.idle_seconds * 1e3, last = start;
+	double start = loom_clock_ms(), idle = idle_seconds * 1e3, last = start;
 	size_t i = 0, off = 0;
 	uint64_t sent = 0;
 
@@ -90,6 +90,11 @@ bool loom_conn_send(struct loom_conn *c, const struct loom_body_part *parts, siz
 		}
 	}
 	return false;
+}
+
+bool loom_conn_send(struct loom_conn *c, const struct loom_body_part *parts, size_t n)
+{
+	return loom_conn_send_within(c, parts, n, c->server->opts.idle_seconds);
 }
 
 bool loom_conn_gone(struct loom_conn *c, int minor)

@@ -30,10 +30,10 @@ struct loom_exchange {
 	/* true when the client has hung up */
 	bool (*gone)(void *ctx);
 	void *gone_ctx;             /* of the next two as well */
-	/* An answer in pieces (server-sent events): open sends the head; both are false when the client is gone. What a handler returns after
-	 * open is only logged: it tells the client itself. */
+	/* An answer in pieces (server-sent events): open sends the head; both are false when the client is gone, or takes nothing for so many
+	 * seconds. What a handler returns after open is only logged: it tells the client itself. */
 	bool (*stream_open)(void *ctx);
-	bool (*stream_write)(void *ctx, const char *data, size_t n);
+	bool (*stream_write)(void *ctx, const char *data, size_t n, unsigned idle_seconds);
 	/* filled by the handler */
 	int status;                 /* 200 unless it says otherwise */
 	struct loom_body body;

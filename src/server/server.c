@@ -17,7 +17,8 @@ void loom_server_opts_default(struct loom_server_opts *o)
 	*o = (struct loom_server_opts){.transport = LOOM_TRANSPORT_HTTP, .host = "127.0.0.1", .port = 8080, .unix_socket = "/tmp/loom.sock",
 		.unix_mode = 0600, .max_body_bytes = LOOM_MAX_BODY_BYTES, .max_response_bytes = LOOM_MAX_RESPONSE_BYTES,
 		.max_connections = LOOM_MAX_CONNECTIONS, .max_batch_items = LOOM_MAX_BATCH_ITEMS, .header_seconds = 15, .idle_seconds = 30,
-		.keep_alive_seconds = 60, .drain_seconds = 10, .stream_buffer_bytes = (size_t)4 << 20};
+		.keep_alive_seconds = 60, .drain_seconds = 10, .stream_buffer_bytes = (size_t)4 << 20,
+		.stream_stall_seconds = 5};
 }
 
 static bool init_locks(struct loom_server *s)

@@ -35,6 +35,7 @@ struct loom_server_opts {
 	unsigned keep_alive_seconds; /* an idle connection is closed after this (60) */
 	unsigned drain_seconds;    /* what DELETE /models/{id} and the end of the server wait for requests in flight (10) */
 	size_t stream_buffer_bytes; /* events that a stream's reader may be behind before its work is stopped (4 MiB) */
+	unsigned stream_stall_seconds; /* a stream's reader that takes nothing is given up after this while its model is at work (5) */
 	const int64_t *default_layers; /* [n_default_layer] hidden_state_layers when absent; NULL: the last */
 	size_t n_default_layer;
 	bool default_all_layers;   /* "all" when absent */

@@ -59,6 +59,7 @@ void loom_conn_run(struct loom_conn *c);
 void loom_conn_wake(struct loom_conn *c);
 /* All of it, or false: the client is gone, or takes nothing for idle_seconds. */
 bool loom_conn_send(struct loom_conn *c, const struct loom_body_part *parts, size_t n);
+bool loom_conn_send_within(struct loom_conn *c, const struct loom_body_part *parts, size_t n, unsigned idle_seconds);
 /* Has the client left? A half-closed one has not. */
 bool loom_conn_gone(struct loom_conn *c, int minor);
 

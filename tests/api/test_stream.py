@@ -156,6 +156,7 @@ def test_clients_that_vanish_by_the_hundred(server, post, tiny):
 
 def test_a_reader_that_stops_holds_nobody(new_server, tiny, monkeypatch):
     monkeypatch.setenv("LOOM_SERVER__STREAM_BUFFER_BYTES", "65536")
+    monkeypatch.setenv("LOOM_SERVER__STREAM_STALL_SECONDS", "600")  # it is the buffer that counts here
     s = new_server("--log-level", "error")
     try:
         s.client.post("/models/load", json=dict(model=tiny(LONG)))

@@ -28,6 +28,18 @@ def test_wrong_usage(loom_bin, args, status, says):
     assert r.returncode == status and says in r.stderr and r.stderr.count("\n") == 1 and r.stdout == ""
 
 
+def test_captures_one_by_one_or_as_a_list(loom_bin, tiny):
+    def captures(*args):
+        r = run(loom_bin, "generate", tiny("llama-gqa"), "--prompt", "hi", "-n", "2", "--temperature", "0", "--no-hidden-states", *args)
+        assert r.returncode == 0, r.stderr
+        return json.loads(r.stdout)["captures"]
+    one, two, three = '{"name": "a"}', '{"name": "b", "site": "logits"}', '{"name": "c", "layers": "all"}'
+    got = captures("--capture", one, "--capture", two, "--capture", three)
+    assert list(got) == ["a", "b", "c"] and got == captures("--capture", f"[{one}, {two}]", "--capture", three) == captures(f"--capture=[{one},{two},{three}]")
+    r = run(loom_bin, "generate", tiny("llama-gqa"), "--prompt", "hi", "--capture", "{")
+    assert r.returncode == 2 and r.stderr.startswith("loom: --capture: not valid JSON") and r.stderr.count("\n") == 1
+
+
 def test_generate_is_as_over_http(loom_bin, post, tiny, tmp_path):
     body = dict(prompt="hello", max_tokens=5, temperature=0, hidden_state_layers="all")
     http = post("/generate", model=tiny("llama-gqa"), **body).json()
