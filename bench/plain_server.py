@@ -54,5 +54,12 @@ def embed(body: dict):
     return dict(embedding=v.tolist(), shape=[len(v)])
 
 
+@app.post("/embed/batch")
+def embed_batch(body: dict):
+    with lock:
+        v = sentences.encode(body["texts"])
+    return dict(embeddings=v.tolist(), shapes=[[v.shape[1]]] * len(v))
+
+
 if __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
