@@ -4,7 +4,8 @@
     python3 tools/check-tokenizers.py [--build build] [--random N] [--seed S] [--sdist DIR] [PART ...]
 
 Parts: spm (SentencePiece files under every tokenizer_class, real and trained here), config (tokenizer_config.json beside a
-tokenizer.json), gguf (the vocabularies
+tokenizer.json), named (SentencePiece files under other names, classes by the model's type), files (vocab.json with
+merges.txt), tekken, gguf (the vocabularies
 of llama.cpp: --sdist is the unpacked vendor/llama.cpp/models of llama-cpp-python's source archive), stages
 (made-up pipelines of every stage and option). Run by hand; needs
 tokenizers, transformers, sentencepiece, mistral-common. Each part writes a folder with cases.json and runs
@@ -81,6 +82,35 @@ CLASSES = {
         {"tokenizer_class": "DebertaV2Tokenizer", "unk_token": "<unk>", "pad_token": "<pad>"},
         {"tokenizer_class": "DebertaV2Tokenizer", "do_lower_case": True, "split_by_punct": True, "unk_token": "<unk>", "pad_token": "<pad>"}],
 }
+# Files under their classes' own names, and the classes that a model's type stands for.
+NAMED = [("unigram", "sentencepiece.bpe.model", {"tokenizer_class": "MBartTokenizer"}, None),
+    ("unigram", "sentencepiece.bpe.model", {"tokenizer_class": "MBartTokenizer", "src_lang": "de_DE"}, None),
+    ("unigram", "sentencepiece.bpe.model", {"tokenizer_class": "XGLMTokenizer"}, None), ("unigram", "sentencepiece.bpe.model", {}, "xlm-roberta"),
+    ("t5", "spiece.model", {}, "t5"), ("albert", "spiece.model", {}, "albert"), ("bpe-bytes", "tokenizer.model", {"tokenizer_class": "LlamaTokenizer"},
+    "mistral"), ("bpe-bytes", "tokenizer.model", {"tokenizer_class": "LlamaTokenizer"}, "phi3"), ("bpe-bytes", "tokenizer.model",
+    {"tokenizer_class": "LlamaTokenizer"}, "gemma2"), ("bpe-bytes", "tokenizer.model", {"tokenizer_class": "LlamaTokenizer"}, "llama"),
+    ("bpe-bytes", "tokenizer.model", {}, "llama"), ("gemma", "tokenizer.model", {"add_bos_token": True}, "gemma3_text")]
+
+
+def xglm(folder, name):
+    """AutoTokenizer of transformers 5.24 looks for no file of XGLM but tokenizer.json; its converter says what the vocabulary is."""
+    from transformers import XGLMTokenizer
+    from transformers.convert_slow_tokenizer import SentencePieceExtractor, XGLMConverter
+    proto = SentencePieceExtractor(str(folder / name)).proto
+    return XGLMTokenizer(vocab=XGLMConverter.vocab(None, proto), _spm_precompiled_charsmap=proto.normalizer_spec.precompiled_charsmap)._tokenizer
+
+
+def named(args, tmp):
+    for i, (kind, name, config, model_type) in enumerate(NAMED):
+        folder = tmp / f"named-{i}"
+        folder.mkdir()
+        fx.train_spm(folder, **SPM[kind])
+        (folder / "tokenizer.model").rename(folder / name)
+        fx.dump(folder / "tokenizer_config.json", config)
+        if model_type:
+            fx.dump(folder / "config.json", {"model_type": model_type})
+        t = xglm(folder, name) if config.get("tokenizer_class") == "XGLMTokenizer" else auto(folder)
+        check(args, f"{name} {model_type or ''} {json.dumps(config)}", folder, t)
 
 
 def spm(args, tmp):
@@ -107,13 +137,31 @@ def spm(args, tmp):
             check(args, f"{model.name} {config.get('tokenizer_class', '')}", folder, auto(folder))
 
 
+# --- vocab.json and merges.txt
+
+def files(args, tmp):
+    from tokenizers import Tokenizer
+    for i, (kind, c, model_type) in enumerate([("gpt2", {}, "gpt2"), ("gpt2", {"tokenizer_class": "RobertaTokenizer"}, None), ("gpt2", {"add_prefix_space": True,
+            "trim_offsets": False}, "roberta"), ("gpt2", {"tokenizer_class": "BartTokenizer", "mask_token": dict(SPACED, content="<mask>")}, None),
+            ("qwen2", {"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": False}, "qwen2"), ("gpt2", {}, "gpt_neox"), ("gpt2", {"add_bos_token": True},
+            "opt")]):
+        folder = tmp / f"files-{i}"
+        folder.mkdir()
+        Tokenizer.from_file(str(HERE.parent / "tests" / "tokenizers" / kind / "tokenizer.json")).model.save(str(folder))
+        fx.dump(folder / "tokenizer_config.json", c)
+        if model_type:
+            fx.dump(folder / "config.json", {"model_type": model_type})
+        check(args, f"files {kind} {model_type or ''} {json.dumps(c)[:100]}", folder, auto(folder))
+
+
 # --- tokenizer_config.json beside a tokenizer.json
 
 SPACED = {"__type": "AddedToken", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}
 CONFIGS = {
     "bert-cased": [{}, {"tokenizer_class": "BertTokenizer"}, {"tokenizer_class": "BertTokenizer", "do_lower_case": False}, {"tokenizer_class":
         "BertTokenizerFast", "do_lower_case": True, "strip_accents": False, "tokenize_chinese_chars": False}, {"tokenizer_class":
-        "DistilBertTokenizer", "do_lower_case": False, "strip_accents": True}, {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": True}],
+        "DistilBertTokenizer", "do_lower_case": False, "strip_accents": True}, {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": True}, {"model_type": "bert"},
+        {"model_type": "bert", "do_lower_case": False}, {"model_type": "modernbert", "tokenizer_class": "BertTokenizer"}, {"do_lower_case": True}],
     "gpt2": [{"add_bos_token": True, "bos_token": "<|endoftext|>"}, {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True},
         {"tokenizer_class": "GPT2Tokenizer"}, {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": True, "add_eos_token": True,
         "eos_token": "<|endoftext|>"}],
@@ -138,8 +186,21 @@ def config(args, tmp):
             folder = tmp / f"config-{kind}-{i}"
             folder.mkdir()
             shutil.copy(HERE.parent / "tests" / "tokenizers" / kind / "tokenizer.json", folder)
-            fx.dump(folder / "tokenizer_config.json", c)
+            fx.dump(folder / "tokenizer_config.json", {k: v for k, v in c.items() if k != "model_type"})
+            if "model_type" in c:
+                fx.dump(folder / "config.json", {"model_type": c["model_type"]})
             check(args, f"config {kind} {json.dumps(c)[:100]}", folder, auto(folder))
+
+
+# --- tekken.json
+
+def tekken(args, tmp):
+    import mistral_common
+    for path in sorted((pathlib.Path(mistral_common.__file__).parent / "data").glob("tekken_*.json")):
+        folder = tmp / path.stem
+        folder.mkdir()
+        shutil.copy(path, folder / "tekken.json")
+        check(args, path.name, folder, fx.tekken_tokenizer(folder))
 
 
 # --- GGUF
@@ -262,7 +323,7 @@ def stages(args, tmp):
     print(f"stages: {args.pipelines - skipped} pipelines as well as {skipped} on which the library panics or hangs")
 
 
-PARTS = {"spm": spm, "config": config, "gguf": gguf, "stages": stages}
+PARTS = {"spm": spm, "config": config, "named": named, "files": files, "tekken": tekken, "gguf": gguf, "stages": stages}
 
 
 def main():

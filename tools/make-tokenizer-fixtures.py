@@ -376,12 +376,15 @@ def write(name, t, out, args):
 
 def write_older(out, args):
     """The files from before tokenizer.json, as transformers reads them."""
-    from transformers import BertTokenizer, GPT2Tokenizer
+    from transformers import BertTokenizer, GPT2Tokenizer, Qwen2Tokenizer, RobertaTokenizer
+    source_of = lambda name: Tokenizer.from_file(str(out / name / "tokenizer.json"))
     for name, source, options, cls in (
             ("older-gpt2", gpt2(), {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "unk_token": "<|endoftext|>"}, GPT2Tokenizer),
             ("older-bert", wordpiece(lowercase=True), {"tokenizer_class": "BertTokenizer", "do_lower_case": True}, BertTokenizer),
             ("older-bert-cased", wordpiece(lowercase=False), {"tokenizer_class": "BertTokenizer", "do_lower_case": False,
-                "tokenize_chinese_chars": False, "cls_token": "[CLS]"}, BertTokenizer)):
+                "tokenize_chinese_chars": False, "cls_token": "[CLS]"}, BertTokenizer),
+            ("older-qwen2", source_of("qwen2"), {"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": False}, Qwen2Tokenizer),
+            ("older-roberta", source_of("gpt2"), {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True}, RobertaTokenizer)):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         if args.train or not (folder / "tokenizer_config.json").exists():
@@ -429,6 +432,35 @@ def write_spm(out, args):
         write_cases(AutoTokenizer.from_pretrained(folder)._tokenizer, folder, args)
 
 
+def tekken_tokenizer(folder):
+    """What transformers converts a tekken.json to, with mistral-common's <s> before each text."""
+    from transformers.integrations.mistral.tokenizer import MistralConverter
+    t = MistralConverter(str(folder / "tekken.json")).converted()
+    t.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", t.token_to_id("<s>"))])
+    return t
+
+
+def write_tekken(out, args):
+    """tekken.json, its tokens those of the fixture "tekken"; the last ones are over, as in Mistral's files."""
+    import base64
+    folder = out / "tekken-own"
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = json.loads((out / "tekken" / "tokenizer.json").read_text())["model"]["vocab"]
+    n, byte = 0, {}
+    for b in range(256):
+        printable = 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b <= 255
+        byte[chr(b) if printable else chr(256 + n)] = b
+        n += not printable
+    assert set(byte) == set(pre_tokenizers.ByteLevel.alphabet())
+    words = [bytes(byte[c] for c in w) for w, _ in sorted(vocab.items(), key=lambda x: x[1]) if len(w) > 1 and set(w) <= set(byte)]
+    tokens = [bytes([b]) for b in range(256)] + words
+    dump(folder / "tekken.json", {"config": {"pattern": TEKKEN, "num_vocab_tokens": len(tokens), "default_vocab_size": len(tokens) + 3,
+        "default_num_special_tokens": 8, "version": "v11"}, "vocab": [{"rank": i, "token_bytes": base64.b64encode(w).decode(), "token_str":
+        w.decode("utf-8", "ignore") or None} for i, w in enumerate(tokens)], "special_tokens": [{"rank": i, "token_str": w, "is_control": True}
+        for i, w in enumerate(["<unk>", "<s>", "</s>", "[INST]", "<mask>"])]})
+    write_cases(tekken_tokenizer(folder), folder, args)
+
+
 # tokenizer_config.json beside a tokenizer.json: what transformers takes from it.
 CONFIGURED = {
     "config-bert": ("bert-cased", {"tokenizer_class": "BertTokenizer", "strip_accents": False, "additional_special_tokens": ["NEWTOK", "fox"],
@@ -469,6 +501,8 @@ def main():
         write_older(args.out, args)
     if args.only in (None, "spm"):
         write_spm(args.out, args)
+    if args.only in (None, "tekken-own"):
+        write_tekken(args.out, args)
     if args.only in (None, "config"):
         write_configured(args.out, args)
 

@@ -258,7 +258,7 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 	if (rc == LOOM_OK && o->model->cfg.classifies) {
 		rc = read_class_head(o, dir, err);
 	}
-	rc = rc ? rc : loom_tokenizer_open(dir, &o->tokenizer, err);
+	rc = rc ? rc : o->st.fixed ? loom_tokenizer_open_bare(dir, &o->tokenizer, err) : loom_tokenizer_open(dir, &o->tokenizer, err);
 	rc = rc ? rc : tokenizer_limit(dir, &limit, &o->types, err);
 	if (rc) {
 		return rc;
@@ -397,5 +397,5 @@ enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_
 		return open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, err);
 	}
 	rc = body_of(s, dir, sizeof(dir), &fixed, err);
-	return rc ? rc : loom_tokenizer_open(dir, out, err);
+	return rc ? rc : fixed ? loom_tokenizer_open_bare(dir, out, err) : loom_tokenizer_open(dir, out, err);
 }

@@ -36,9 +36,10 @@ enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t 
 enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t right, int32_t merged, struct loom_err *err)
 	LOOM_MUST_CHECK;
 /* For files that list no merges (bpe_derive.c): those of each token into two of the vocabulary, ranked by the merged
- * token: by id and the shorter left part; by score (the best first), id and the shorter left part; or by score, the
- * longer left part and id. scores and normal are [n]; normal, when not NULL, says by id which tokens take part. */
-enum loom_bpe_order { LOOM_BPE_BY_ID, LOOM_BPE_BY_SCORE, LOOM_BPE_BY_SCORE_LONG };
+ * token: by id and the shorter left part; by score (the best first), id and the shorter left part; by score, the
+ * longer left part and id; or by id and the ids of the left and right parts. scores and normal are [n]; normal, when
+ * not NULL, says by id which tokens take part. */
+enum loom_bpe_order { LOOM_BPE_BY_ID, LOOM_BPE_BY_SCORE, LOOM_BPE_BY_SCORE_LONG, LOOM_BPE_BY_RANK };
 enum loom_status loom_bpe_derive(struct loom_bpe *b, enum loom_bpe_order order, const float *scores, const bool *normal, size_t n,
 	struct loom_err *err) LOOM_MUST_CHECK;
 /* Appends the tokens of s to t. */

@@ -44,6 +44,16 @@ static int by_score_long(const void *left, const void *right)
 	return (a->merged > b->merged) - (a->merged < b->merged);
 }
 
+static int by_rank(const void *left, const void *right)
+{
+	const struct split *a = left, *b = right;
+	if (a->merged != b->merged)
+		return a->merged < b->merged ? -1 : 1;
+	if (a->left != b->left)
+		return a->left < b->left ? -1 : 1;
+	return (a->right > b->right) - (a->right < b->right);
+}
+
 static bool push(struct splits *s, struct split one)
 {
 	if (s->n == s->cap) {
@@ -78,7 +88,7 @@ static bool split(const struct loom_vocab *v, int32_t id, float score, const boo
 enum loom_status loom_bpe_derive(struct loom_bpe *b, enum loom_bpe_order order, const float *scores, const bool *normal, size_t n,
 	struct loom_err *err)
 {
-	static int (*const orders[])(const void *, const void *) = { by_id, by_score, by_score_long };
+	static int (*const orders[])(const void *, const void *) = { by_id, by_score, by_score_long, by_rank };
 	const struct loom_vocab *v = b->vocab;
 	struct splits s = { 0 };
 	enum loom_status status = LOOM_OK;

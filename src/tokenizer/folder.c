@@ -47,14 +47,6 @@ enum loom_status loom_folder_bool(const struct loom_folder *f, const char *key, 
 	return loom_json_bool(&c, f->config, key, out, err);
 }
 
-void loom_folder_class(const struct loom_folder *f, char out[64])
-{
-	const char *name = json_string_value(json_object_get(f->config, "tokenizer_class"));
-	size_t n = loom_str_copy(out, 64, name ? name : "");
-	if (n > 4 && strcmp(out + n - 4, "Fast") == 0)
-		out[n - 4] = '\0';
-}
-
 /* The map's word goes before the configuration's, but where that describes its tokens itself, as in `transformers`. */
 static enum loom_status find_special(struct loom_folder *f, struct loom_err *err)
 {
@@ -232,6 +224,7 @@ enum loom_status loom_folder_open(struct loom_folder *f, const char *dir, size_t
 	if ((status = loom_folder_json(f, config_name, true, LOOM_MAX_CONFIG_BYTES, &f->config, err)) ||
 	    (status = loom_folder_json(f, map_name, true, LOOM_MAX_CONFIG_BYTES, &f->map, err)) ||
 	    (status = loom_folder_json(f, "added_tokens.json", true, LOOM_MAX_CONFIG_BYTES, &f->added, err)) ||
+	    (status = loom_folder_json(f, "config.json", true, LOOM_MAX_CONFIG_BYTES, &f->model, err)) ||
 	    (status = find_special(f, err)))
 		return status;
 	return n_vocab ? loom_tokenizer_new(&f->t, n_vocab, err) : LOOM_OK;
@@ -242,6 +235,7 @@ enum loom_status loom_folder_close(struct loom_folder *f, enum loom_status statu
 	json_decref(f->config);
 	json_decref(f->map);
 	json_decref(f->added);
+	json_decref(f->model);
 	*out = NULL;
 	if (status)
 		loom_tokenizer_free(f->t);

@@ -1,5 +1,6 @@
 /* folder.h: a model's folder as `transformers` reads it for a tokenizer: tokenizer_config.json with the older
- * special_tokens_map.json and added_tokens.json, each optional: options, special tokens by role, added tokens. */
+ * special_tokens_map.json and added_tokens.json, and the model's config.json for its type, each optional: options, special tokens
+ * by role, added tokens. */
 #ifndef LOOM_FOLDER_H
 #define LOOM_FOLDER_H
 
@@ -15,7 +16,7 @@ struct loom_role_token {
 };
 struct loom_folder {
 	const char *dir;
-	json_t *config, *map, *added; /* NULL: no such file */
+	json_t *config, *map, *added, *model; /* NULL: no such file; model: config.json */
 	struct loom_role_token special[LOOM_N_ROLE];
 	struct loom_tokenizer *t;
 };
@@ -31,7 +32,7 @@ enum loom_status loom_folder_json(const struct loom_folder *f, const char *name,
 	struct loom_err *err) LOOM_MUST_CHECK;
 /* A boolean of tokenizer_config.json; absent or null leaves *out. */
 enum loom_status loom_folder_bool(const struct loom_folder *f, const char *key, bool *out, struct loom_err *err) LOOM_MUST_CHECK;
-/* tokenizer_class without "Fast"; "" when the file does not say. */
+/* The class by which the folder's tokenizer is built, without "Fast"; "": none that has a way of its own, what the files say counts. */
 void loom_folder_class(const struct loom_folder *f, char out[64]);
 /* The role's token when the files are silent. */
 void loom_folder_default(struct loom_folder *f, enum loom_role role, const char *s);

@@ -7,7 +7,6 @@
 /* How a class takes its options. */
 enum kind {
 	KIND_NONE,    /* as the file has it: PreTrainedTokenizerFast, TokenizersBackend, and classes that are not listed */
-	KIND_UNNAMED, /* no class: what is written counts */
 	KIND_BERT,    /* do_lower_case true, strip_accents null, tokenize_chinese_chars true unless written otherwise */
 	KIND_BYTES,   /* add_prefix_space false unless written otherwise */
 	KIND_WORDS,   /* add_prefix_space: "always", else "never" */
@@ -20,7 +19,7 @@ static enum kind kind_of(const struct loom_folder *f)
 	static const struct {
 		const char *name;
 		enum kind kind;
-	} classes[] = { { "", KIND_UNNAMED }, { "BertTokenizer", KIND_BERT }, { "DistilBertTokenizer", KIND_BERT }, { "ElectraTokenizer", KIND_BERT },
+	} classes[] = { { "BertTokenizer", KIND_BERT }, { "DistilBertTokenizer", KIND_BERT }, { "ElectraTokenizer", KIND_BERT },
 		{ "MPNetTokenizer", KIND_BERT }, { "MobileBertTokenizer", KIND_BERT }, { "ConvBertTokenizer", KIND_BERT }, { "LxmertTokenizer", KIND_BERT },
 		{ "SqueezeBertTokenizer", KIND_BERT }, { "LayoutLMTokenizer", KIND_BERT }, { "FunnelTokenizer", KIND_BERT }, { "GPT2Tokenizer", KIND_BYTES },
 		{ "RobertaTokenizer", KIND_BYTES }, { "LongformerTokenizer", KIND_BYTES }, { "BartTokenizer", KIND_BYTES }, { "LEDTokenizer", KIND_BYTES },
@@ -57,11 +56,6 @@ static bool is_type(const json_t *step, const char *type)
 
 /* --- BERT's normalizer */
 
-struct bert_options {
-	const struct loom_folder *f;
-	bool defaults; /* what is not written is as the class has it */
-};
-
 static bool set_bert(json_t *step, const void *what)
 {
 	static const struct {
@@ -69,14 +63,13 @@ static bool set_bert(json_t *step, const void *what)
 		bool nullable;
 	} keys[] = { { "do_lower_case", "lowercase", false }, { "strip_accents", "strip_accents", true },
 		{ "tokenize_chinese_chars", "handle_chinese_chars", false } };
-	const struct bert_options *o = what;
+	const struct loom_folder *f = what;
 	if (!is_type(step, "BertNormalizer"))
 		return true;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		json_t *v = json_object_get(o->f->config, keys[i].option);
+		json_t *v = json_object_get(f->config, keys[i].option);
 		bool given = json_is_boolean(v) || (json_is_null(v) && keys[i].nullable);
-		json_t *value = given ? v : keys[i].nullable ? json_null() : json_true();
-		if ((given || o->defaults) && json_object_set(step, keys[i].key, value))
+		if (json_object_set(step, keys[i].key, given ? v : keys[i].nullable ? json_null() : json_true()))
 			return false;
 	}
 	return true;
@@ -123,8 +116,8 @@ enum loom_status loom_folder_edit(const struct loom_folder *f, json_t *root, str
 	enum loom_status status = loom_folder_bool(f, "add_prefix_space", &prefix, err);
 	if (status || kind == KIND_NONE)
 		return status;
-	if (kind == KIND_BERT || kind == KIND_UNNAMED)
-		ok = each_step(normalizer, 0, set_bert, &(struct bert_options){ f, kind == KIND_BERT });
+	if (kind == KIND_BERT)
+		ok = each_step(normalizer, 0, set_bert, f);
 	else if (kind == KIND_BYTES)
 		ok = each_step(pre, 0, set_bytes, &prefix) && each_step(is_type(post, "RobertaProcessing") ? post : NULL, 0, set_bytes, &prefix);
 	else if (kind == KIND_LLAMA && !prefix)

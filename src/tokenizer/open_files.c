@@ -1,5 +1,5 @@
 /* open_files.c: a tokenizer from a folder without tokenizer.json: vocab.json with merges.txt (byte-level BPE,
- * as GPT2Tokenizer builds it) or vocab.txt (WordPiece, as BertTokenizer does). Options and special tokens
+ * as GPT2Tokenizer and its like build it) or vocab.txt (WordPiece, as BertTokenizer does). Options and special tokens
  * are those of folder.h. */
 #include <string.h>
 
@@ -98,9 +98,72 @@ static enum loom_status read_merges_txt(struct loom_folder *f, struct loom_err *
 	return status;
 }
 
+/* The stages by class, %s being add_prefix_space. */
+static const struct byte_class {
+	const char *name, *stages;
+	const char *roles[LOOM_N_ROLE];
+	bool roberta; /* <s> A </s>, and offsets trimmed when trim_offsets says so */
+} byte_classes[] = {
+#define BYTE_LEVEL(regex) "{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,\"trim_offsets\":true,\"use_regex\":" regex "}"
+#define DECODER ",\"decoder\":{\"type\":\"ByteLevel\"}}"
+#define NFC "{\"normalizer\":{\"type\":\"NFC\"},"
+#define QWEN "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|" \
+	"\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define END "<|endoftext|>"
+#define ROBERTA_ROLES { "<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>" }
+	{ "", "{\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, { END, END, END }, false },
+	{ "RobertaTokenizer", "{\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, ROBERTA_ROLES, true },
+	{ "BartTokenizer", "{\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, ROBERTA_ROLES, true },
+	{ "LongformerTokenizer", "{\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, ROBERTA_ROLES, true },
+	{ "LEDTokenizer", "{\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, ROBERTA_ROLES, true },
+	{ "GPTNeoXTokenizer", NFC "\"pre_tokenizer\":" BYTE_LEVEL("true") DECODER, { END, END, END, NULL, "<|padding|>" }, false },
+	{ "Qwen2Tokenizer", NFC "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" QWEN
+		"\"},\"behavior\":\"Isolated\",\"invert\":false}," BYTE_LEVEL("false") "]}" DECODER, { NULL, END, END, NULL, END }, false },
+};
+
+static const struct byte_class *byte_class_of(const struct loom_folder *f)
+{
+	char name[64];
+	loom_folder_class(f, name);
+	for (size_t i = 1; i < sizeof byte_classes / sizeof byte_classes[0]; i++)
+		if (strcmp(name, byte_classes[i].name) == 0)
+			return &byte_classes[i];
+	return &byte_classes[0];
+}
+
+static enum loom_status byte_stages(struct loom_folder *f, const struct byte_class *c, bool prefix, struct loom_err *err)
+{
+	struct loom_buf b;
+	loom_buf_init(&b, 4096);
+	for (const char *at = c->stages, *to; *at; at = *to ? to + 2 : to) { /* not a format of printf's: the pattern has signs of its own */
+		to = strstr(at, "%s");
+		to = to ? to : at + strlen(at);
+		loom_buf_append(&b, at, (size_t)(to - at));
+		loom_buf_puts(&b, *to ? prefix ? "true" : "false" : "");
+	}
+	enum loom_status status = b.failed ? loom_err_nomem(err, "the tokenizer", b.len) : loom_tokenizer_stages_text(f->t, b.data, err);
+	loom_buf_release(&b);
+	return status;
+}
+
+/* RobertaProcessing, whose trimming is an option. */
+static enum loom_status around_roberta(struct loom_folder *f, bool prefix, struct loom_err *err)
+{
+	struct loom_post *p = &f->t->post;
+	bool trim = true;
+	int32_t cls, sep;
+	enum loom_status status;
+	if ((status = loom_folder_bool(f, "trim_offsets", &trim, err)) || (status = loom_folder_id(f, LOOM_ROLE_CLS, "vocab.json", &cls, err)) ||
+	    (status = loom_folder_id(f, LOOM_ROLE_SEP, "vocab.json", &sep, err)))
+		return status;
+	if (trim)
+		p->prefix[p->n_trim++] = prefix;
+	return loom_post_roberta(p, &f->t->arena, cls, sep, err);
+}
+
 static enum loom_status fill_gpt2(struct loom_folder *f, struct loom_err *err)
 {
-	static const char usual[] = "<|endoftext|>";
+	const struct byte_class *c = byte_class_of(f);
 	bool prefix = false;
 	json_t *vocab;
 	enum loom_status status = loom_folder_json(f, "vocab.json", false, LOOM_MAX_TOKENIZER_BYTES, &vocab, err);
@@ -110,16 +173,13 @@ static enum loom_status fill_gpt2(struct loom_folder *f, struct loom_err *err)
 	if (status || (status = loom_folder_claim(f, err)) || (status = loom_folder_bool(f, "add_prefix_space", &prefix, err)))
 		return status;
 	f->t->model = LOOM_MODEL_BPE;
-	json_t *spec = json_pack("{s:{s:s,s:b,s:b,s:b},s:{s:s}}", "pre_tokenizer", "type", "ByteLevel", "add_prefix_space", (int)prefix,
-		"trim_offsets", 1, "use_regex", 1, "decoder", "type", "ByteLevel");
-	status = spec ? loom_tokenizer_stages(f->t, spec, err) : loom_err_nomem(err, "the tokenizer", 0);
-	json_decref(spec);
-	if (status || (status = read_merges_txt(f, err)))
+	for (int i = 0; i < LOOM_N_ROLE; i++)
+		if (c->roles[i])
+			loom_folder_default(f, (enum loom_role)i, c->roles[i]);
+	if ((status = byte_stages(f, c, prefix, err)) || (status = read_merges_txt(f, err)) || (status = loom_folder_add_tokens(f, err)) ||
+	    (status = loom_folder_around(f, false, err)))
 		return status;
-	if (loom_vocab_id(&f->t->vocab, usual, strlen(usual)) >= 0)
-		loom_folder_default(f, LOOM_ROLE_UNK, usual);
-	status = loom_folder_add_tokens(f, err);
-	return status ? status : loom_folder_around(f, false, err);
+	return c->roberta ? around_roberta(f, prefix, err) : LOOM_OK;
 }
 
 /* --- both */

@@ -304,7 +304,7 @@ static enum loom_status open_folder(const char *dir, struct loom_tokenizer **out
 	size_t n = 0;
 	enum loom_status status = loom_folder_open(&f, dir, 0, err);
 	if (!status && !(status = loom_folder_slurp(&f, "tokenizer.json", false, &text, &n, err)) &&
-	    !(status = open_text(text, n, f.config ? &f : NULL, &f.t, err)) && f.config)
+	    !(status = open_text(text, n, f.config || f.model ? &f : NULL, &f.t, err)) && f.config)
 		status = read_side(&f, f.t, err);
 	loom_free(text);
 	return loom_folder_close(&f, status, out);
@@ -316,8 +316,22 @@ static bool has(const char *dir, const char *name)
 	return loom_path_join(path, sizeof path, dir, name) && loom_path_is_file(path);
 }
 
+enum loom_status loom_tokenizer_open_bare(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
+{
+	const struct loom_folder f = { .dir = dir };
+	char *text = NULL;
+	size_t n = 0;
+	enum loom_status status = loom_folder_slurp(&f, "tokenizer.json", false, &text, &n, err);
+	*out = NULL;
+	if (!status)
+		status = open_text(text, n, NULL, out, err);
+	loom_free(text);
+	return status;
+}
+
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
 {
+	static const char *const spm_names[] = { "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model" };
 	*out = NULL;
 	if (has(dir, "tokenizer.json"))
 		return open_folder(dir, out, err);
@@ -325,8 +339,11 @@ enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **ou
 		return loom_tokenizer_open_gpt2(dir, out, err);
 	if (has(dir, "vocab.txt"))
 		return loom_tokenizer_open_bert(dir, out, err);
-	if (has(dir, "tokenizer.model"))
-		return loom_tokenizer_open_spm(dir, out, err);
-	return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, vocab.txt or "
-		"tokenizer.model");
+	for (size_t i = 0; i < sizeof spm_names / sizeof spm_names[0]; i++)
+		if (has(dir, spm_names[i]))
+			return loom_tokenizer_open_spm(dir, spm_names[i], out, err);
+	if (has(dir, "tekken.json"))
+		return loom_tokenizer_open_tekken(dir, out, err);
+	return loom_err_set(err, LOOM_E_NOT_FOUND, "no tokenizer: expected tokenizer.json, vocab.json with merges.txt, vocab.txt, tekken.json or a "
+		"SentencePiece file (tokenizer.model, spiece.model, sentencepiece.bpe.model)");
 }

@@ -26,7 +26,7 @@ struct opening {
 static enum loom_status put(struct opening *o, const char *s, size_t n, double score)
 {
 	if (o->n == o->cap)
-		return loom_err_set(o->err, LOOM_E_MODEL, "tokenizer.model: more tokens than pieces and extra_ids");
+		return loom_err_set(o->err, LOOM_E_MODEL, "the SentencePiece file: more tokens than pieces and extra_ids");
 	o->scores[o->n] = score;
 	return loom_vocab_add(&o->f->t->vocab, s, n, (int64_t)o->n++, o->err);
 }
@@ -84,6 +84,25 @@ static enum loom_status put_extra_ids(struct opening *o)
 	return status;
 }
 
+/* The n-th of the tokens that a fairseq vocabulary has behind its pieces; NULL: there is none. */
+static const char *last_token(const struct opening *o, int n, char buf[32])
+{
+	if (o->cls->pieces == LOOM_SPM_MBART)
+		return loom_spm_languages[n];
+	(void)snprintf(buf, 32, "<madeupword%d>", n);
+	return o->cls->pieces == LOOM_SPM_XGLM && n < 7 ? buf : NULL;
+}
+
+static enum loom_status put_last(struct opening *o)
+{
+	char buf[32];
+	const char *s;
+	enum loom_status status = LOOM_OK;
+	for (int i = 0; !status && (s = last_token(o, i, buf)); i++)
+		status = put(o, s, strlen(s), 0);
+	return status;
+}
+
 static enum loom_status read_vocab(struct opening *o)
 {
 	enum loom_status status;
@@ -93,10 +112,12 @@ static enum loom_status read_vocab(struct opening *o)
 		return loom_err_nomem(o->err, "the vocabulary", o->cap * sizeof *o->scores);
 	switch (o->cls ? o->cls->pieces : LOOM_SPM_AS_THEY_ARE) {
 	case LOOM_SPM_FAIRSEQ:
+	case LOOM_SPM_XGLM:
+	case LOOM_SPM_MBART:
 		if ((status = put_role(o, LOOM_ROLE_BOS)) || (status = put_role(o, LOOM_ROLE_PAD)) || (status = put_role(o, LOOM_ROLE_EOS)) ||
-		    (status = put_role(o, LOOM_ROLE_UNK)) || (status = put_pieces(o, 3)))
+		    (status = put_role(o, LOOM_ROLE_UNK)) || (status = put_pieces(o, 3)) || (status = put_last(o)))
 			return status;
-		return put_role(o, LOOM_ROLE_MASK);
+		return o->cls->pieces == LOOM_SPM_XGLM ? LOOM_OK : put_role(o, LOOM_ROLE_MASK);
 	case LOOM_SPM_CAMEMBERT:
 		if ((status = put(o, "<s>NOTUSED", 10, 0)) || (status = put_role(o, LOOM_ROLE_PAD)) ||
 		    (status = put(o, "</s>NOTUSED", 11, 0)) || (status = put_role(o, LOOM_ROLE_UNK)) ||
@@ -174,6 +195,10 @@ static enum loom_status add_pieces(struct opening *o)
 	}
 	for (int i = 0; !status && o->cls && i < 5 && o->cls->extra[i]; i++)
 		status = loom_tokenizer_special(o->f->t, o->cls->extra[i], strlen(o->cls->extra[i]), o->err);
+	char buf[32];
+	const char *last;
+	for (int i = 0; !status && o->cls && (last = last_token(o, i, buf)); i++)
+		status = loom_tokenizer_special(o->f->t, last, strlen(last), o->err);
 	for (int i = 0; !status && o->cls && o->cls->pieces == LOOM_SPM_WITH_EXTRA_IDS && i < 100; i++) {
 		char s[32];
 		int len = snprintf(s, sizeof s, "<extra_id_%d>", i);
@@ -190,7 +215,7 @@ static void name_roles(struct opening *o, struct loom_spm_text names[3])
 	for (int i = 0; i < LOOM_N_ROLE && o->cls; i++)
 		if (o->cls->roles[i] && !o->f->special[i].s) {
 			loom_folder_default(o->f, (enum loom_role)i, o->cls->roles[i]);
-			o->f->special[i].lstrip = i == LOOM_ROLE_MASK && o->cls->pieces == LOOM_SPM_CAMEMBERT;
+			o->f->special[i].lstrip = i == LOOM_ROLE_MASK && (o->cls->pieces == LOOM_SPM_CAMEMBERT || o->cls->pieces == LOOM_SPM_MBART);
 		}
 	for (int i = 0; i < 3 && !o->cls; i++)
 		if (ids[i] >= 0 && !o->f->special[roles[i]].s)
@@ -214,14 +239,14 @@ static enum loom_status fill(struct opening *o)
 	return loom_folder_around(o->f, o->cls && o->cls->add_bos, o->err);
 }
 
-enum loom_status loom_tokenizer_open_spm(const char *dir, struct loom_tokenizer **out, struct loom_err *err)
+enum loom_status loom_tokenizer_open_spm(const char *dir, const char *name, struct loom_tokenizer **out, struct loom_err *err)
 {
 	struct loom_folder f;
 	struct opening o = { .f = &f, .err = err };
 	char *data = NULL;
 	size_t n = 0;
 	enum loom_status status = loom_folder_open(&f, dir, 1024, err);
-	if (!status && !(status = loom_folder_slurp(&f, "tokenizer.model", false, &data, &n, err)) &&
+	if (!status && !(status = loom_folder_slurp(&f, name, false, &data, &n, err)) &&
 	    !(status = loom_spm_read(&o.spm, data, n, err)))
 		status = fill(&o);
 	loom_spm_release(&o.spm);

@@ -25,6 +25,9 @@ static const struct loom_spm_class classes[] = {
 	{ .name = "T5Tokenizer", .pieces = LOOM_SPM_WITH_EXTRA_IDS, .around = LOOM_SPM_AROUND_EOS, .unk_id = 2,
 		.roles = { NULL, "</s>", "<unk>", NULL, "<pad>", NULL, NULL } },
 	{ .name = "XLMRobertaTokenizer", .pieces = LOOM_SPM_FAIRSEQ, .around = LOOM_SPM_AROUND_ROBERTA, .unk_id = 3, .roles = ROBERTA_ROLES },
+	{ .name = "XGLMTokenizer", .pieces = LOOM_SPM_XGLM, .around = LOOM_SPM_AROUND_XGLM, .unk_id = 3,
+		.roles = { "<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", NULL } },
+	{ .name = "MBartTokenizer", .pieces = LOOM_SPM_MBART, .around = LOOM_SPM_AROUND_MBART, .unk_id = 3, .roles = ROBERTA_ROLES },
 	{ .name = "CamembertTokenizer", .pieces = LOOM_SPM_CAMEMBERT, .around = LOOM_SPM_AROUND_ROBERTA, .unk_id = 3, .finds_unk = true,
 		.roles = ROBERTA_ROLES },
 	{ .name = "AlbertTokenizer", .around = LOOM_SPM_AROUND_BERT, .unk_id = 1,
@@ -32,6 +35,9 @@ static const struct loom_spm_class classes[] = {
 	{ .name = "DebertaV2Tokenizer", .around = LOOM_SPM_AROUND_BERT, .unk_id = 1, .finds_unk = true,
 		.roles = { "[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]" } },
 };
+
+const char *const loom_spm_languages[] = { "ar_AR", "cs_CZ", "de_DE", "en_XX", "es_XX", "et_EE", "fi_FI", "fr_XX", "gu_IN", "hi_IN", "it_IT",
+	"ja_XX", "kk_KZ", "ko_KR", "lt_LT", "lv_LV", "my_MM", "ne_NP", "nl_XX", "ro_RO", "ru_RU", "si_LK", "tr_TR", "vi_VN", "zh_CN", NULL };
 
 const struct loom_spm_class *loom_spm_class_of(const char *name)
 {
@@ -145,6 +151,19 @@ static void deberta(struct loom_buf *b, const struct settings *s)
 	metaspace(b, scheme, true);
 }
 
+/* Runs of spaces are one space; words are not cut apart first. */
+static void xglm(struct loom_buf *b, const struct loom_spm *m, const char *scheme)
+{
+	open_list(b, "normalizer", "normalizers");
+	charsmap(b, m);
+	step(b, REPLACE("\"Regex\":\" {2,}\"", " "));
+	close_list(b);
+	loom_buf_puts(b, ",\"pre_tokenizer\":");
+	metaspace(b, scheme, true);
+	loom_buf_puts(b, ",\"decoder\":");
+	metaspace(b, scheme, true);
+}
+
 /* --- the file's own settings */
 
 static int longest_first(const void *left, const void *right)
@@ -227,6 +246,10 @@ static enum loom_status write_stages(struct loom_buf *b, const struct loom_folde
 		albert(b, m, s);
 	} else if (strcmp(cls->name, "DebertaV2Tokenizer") == 0) {
 		deberta(b, s);
+	} else if (cls->pieces == LOOM_SPM_XGLM) {
+		xglm(b, m, s->add_prefix_space ? "always" : "never");
+	} else if (cls->pieces == LOOM_SPM_MBART) {
+		words(b, "always");
 	} else {
 		open_list(b, "normalizer", "normalizers");
 		charsmap(b, m);
@@ -257,6 +280,18 @@ enum loom_status loom_spm_stages(struct loom_folder *f, const struct loom_spm *m
 	return status;
 }
 
+static enum loom_status around_mbart(struct loom_folder *f, int32_t eos, struct loom_err *err)
+{
+	const json_t *given = json_object_get(f->config, "src_lang");
+	const char *lang = json_is_string(given) ? json_string_value(given) : "en_XX";
+	int32_t id = loom_tokenizer_id(f->t, lang, strlen(lang));
+	const struct loom_post_item items[] = { { LOOM_POST_FIRST, 0 }, { eos, 0 }, { id, 0 }, { LOOM_POST_FIRST, 0 }, { LOOM_POST_SECOND, 0 },
+		{ eos, 0 }, { id, 0 } };
+	if (id < 0)
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer_config.json: src_lang \"%.40s\" is no token", lang);
+	return loom_post_set(&f->t->post, &f->t->arena, items, 3, items + 3, 4, err);
+}
+
 enum loom_status loom_spm_around(struct loom_folder *f, const struct loom_spm_class *cls, struct loom_err *err)
 {
 	static const char where[] = "tokenizer.model";
@@ -273,6 +308,12 @@ enum loom_status loom_spm_around(struct loom_folder *f, const struct loom_spm_cl
 		const struct loom_post_item t5[] = { { LOOM_POST_FIRST, 0 }, { last, 0 }, { LOOM_POST_SECOND, 0 }, { last, 0 } };
 		return loom_post_set(p, a, t5, 2, t5, 4, err);
 	}
+	if (cls->around == LOOM_SPM_AROUND_XGLM) {
+		const struct loom_post_item xglm[] = { { last, 0 }, { LOOM_POST_FIRST, 0 }, { last, 0 }, { last, 0 }, { LOOM_POST_SECOND, 0 } };
+		return loom_post_set(p, a, xglm, 2, xglm, 5, err);
+	}
+	if (cls->around == LOOM_SPM_AROUND_MBART)
+		return around_mbart(f, last, err);
 	if ((status = loom_folder_id(f, bert ? LOOM_ROLE_CLS : LOOM_ROLE_BOS, where, &first, err)))
 		return status;
 	return bert ? loom_post_bert(p, a, first, last, err) : loom_post_roberta(p, a, first, last, err);

@@ -39,9 +39,11 @@ struct loom_input {
 };
 
 /* Opens the tokenizer of a model folder: tokenizer.json; without it vocab.json + merges.txt (byte-level BPE, GPT-2
- * manner), vocab.txt (WordPiece, BERT manner), or tokenizer.model (SentencePiece); each with what
- * tokenizer_config.json says (folder.h). Missing all: LOOM_E_NOT_FOUND. Malformed or unsupported: LOOM_E_MODEL. */
+ * manner), vocab.txt (WordPiece, BERT manner), tokenizer.model or its like (SentencePiece), each with what
+ * tokenizer_config.json says (folder.h); or tekken.json. Missing all: LOOM_E_NOT_FOUND. Malformed or unsupported: LOOM_E_MODEL. */
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
+/* tokenizer.json alone, whatever stands beside it: as sentence-transformers opens that of a table of words. */
+enum loom_status loom_tokenizer_open_bare(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
 /* From the text of a tokenizer.json (tests, fuzzing). */
 enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
 	LOOM_MUST_CHECK;

@@ -53,6 +53,7 @@ enum loom_status loom_tokenizer_vocab(struct loom_tokenizer *t, const json_t *sp
 /* Folders without tokenizer.json (open_files.c). */
 enum loom_status loom_tokenizer_open_gpt2(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_tokenizer_open_bert(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
-enum loom_status loom_tokenizer_open_spm(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_tokenizer_open_spm(const char *dir, const char *name, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
+enum loom_status loom_tokenizer_open_tekken(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

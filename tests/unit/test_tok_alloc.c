@@ -55,7 +55,8 @@ static void encoding_survives_no_memory(void **state)
 
 static void opening_survives_no_memory(void **state)
 {
-	static const char *const folders[] = { "added", "bert-uncased", "older-gpt2", "older-bert", "t5", "spm-own", "spm-xlmr" };
+	static const char *const folders[] = { "added", "bert-uncased", "older-gpt2", "older-bert", "t5", "spm-own", "spm-xlmr", "config-bert",
+		"config-gpt2", "older-roberta", "older-qwen2", "tekken-own" };
 	(void)state;
 	for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
 		char path[4096];

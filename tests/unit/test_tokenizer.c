@@ -5,7 +5,7 @@
 static const char *const folders[] = { "gpt2", "roberta", "trimmed", "llama3", "added", "qwen2", "tekken", "gpt4o", "smollm",
 	"bert-uncased", "bert-cased", "bert-odd", "llama2", "metaspace", "affixes", "compat", "older-gpt2", "older-bert",
 	"older-bert-cased", "xlmr", "t5", "wordlevel", "fixed", "spm-llama", "spm-own", "spm-xlmr", "spm-t5",
-	"config-bert", "config-gpt2" };
+	"config-bert", "config-gpt2", "tekken-own", "older-qwen2", "older-roberta" };
 #define N_FOLDER (sizeof folders / sizeof folders[0])
 
 static void check_folder(void **state)
