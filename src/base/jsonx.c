@@ -107,6 +107,9 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 	size_t valid = loom_utf8_valid_prefix(text, n);
 	if (valid < n)
 		return loom_err_set(err, bad, "%s%sinvalid UTF-8 at byte %zu", where, sep, valid);
+	const char *nul = n ? memchr(text, 0, n) : NULL; /* jansson takes one behind a number for white space */
+	if (nul)
+		return loom_err_set(err, bad, "%s%snot valid JSON: NUL at byte %zu", where, sep, (size_t)(nul - text));
 	bool starved;
 	size_t token;
 	int depth = depth_of(text, n, &token);

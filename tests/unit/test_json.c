@@ -117,7 +117,6 @@ static void members_are_checked(void **state)
 	json_decref(v);
 }
 
-/* Each allocation in turn fails: an error, and nothing leaks. */
 static void integers_beyond_int64_are_numbers(void **state)
 {
 	static const char text[] = "{\"model_max_length\":1000000000000000019884624838656,\"n\":12,\"x\":1.5}";
@@ -136,6 +135,33 @@ static void integers_beyond_int64_are_numbers(void **state)
 	json_decref(root);
 }
 
+/* tests/corpus/json.txt: what RFC 8259 takes, what it refuses, and what we do where it leaves that open (tools/make-json-cases.py). */
+static void every_case_of_the_corpus(void **state)
+{
+	static char line[4096], text[2048];
+	int n_case = 0;
+	FILE *f = fopen(LOOM_TEST_DIR "/corpus/json.txt", "r");
+	(void)state;
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		char *hex = strchr(line, ' ');
+		size_t n = 0;
+		struct loom_err err;
+		assert_non_null(hex);
+		*hex++ = 0;
+		for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+			text[n++] = (char)byte;
+		bool taken = line[0] == 'y' || strncmp(line, "i_taken", 7) == 0;
+		enum loom_status rc = parse(text, n, &err);
+		if (rc != (taken ? LOOM_OK : LOOM_E_MODEL))
+			fail_msg("%s: status %d, %s", line, (int)rc, rc ? err.message : "taken");
+		n_case++;
+	}
+	fclose(f);
+	assert_true(n_case > 500);
+}
+
+/* Each allocation in turn fails: an error, and nothing leaks. */
 static void parsing_survives_every_failed_allocation(void **state)
 {
 	static const char text[] = "{\"a\":[1,2,{\"b\":\"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\"}],\"d\":1.5}";
@@ -162,6 +188,7 @@ int main(void)
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(members_are_checked),
 		cmocka_unit_test(integers_beyond_int64_are_numbers),
+		cmocka_unit_test(every_case_of_the_corpus),
 		cmocka_unit_test(parsing_survives_every_failed_allocation),
 	};
 	loom_json_setup();
