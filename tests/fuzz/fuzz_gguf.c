@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "gguf.h"
 #include "ggufmake.h"
 #include "mem.h"
@@ -11,17 +12,9 @@
 
 #define ROUNDS 20000
 
-static uint64_t seed = 20261124;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
-
 static void compose(struct gguf_bytes *b)
 {
-	put_head(b, 2 + next(2), 2, 5);
+	put_head(b, 2 + fuzz_next(2), 2, 5);
 	put_key(b, "general.architecture", LOOM_GGUF_STRING);
 	put_str(b, "llama");
 	put_key(b, "general.alignment", LOOM_GGUF_U32);
@@ -49,18 +42,18 @@ static void mutate(struct gguf_bytes *b)
 {
 	static const uint64_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 1ull << 31, 0xffffffff, 1ull << 32, 1ull << 40, 1ull << 62, 1ull << 63, UINT64_MAX,
 		0x7fffffffffffffc0ull};
-	for (uint32_t times = 1 + next(3); times-- > 0 && b->n > 8;) {
-		size_t at = next(next(2) ? 64 : (uint32_t)b->n) % b->n;
-		uint64_t v = odd[next(sizeof odd / sizeof odd[0])];
-		size_t n = (size_t)1 << next(4);
-		switch (next(4)) {
-		case 0: b->data[at] ^= (unsigned char)(1u << next(8)); break;
-		case 1: b->data[at] = (unsigned char)next(40); break;
+	for (uint32_t times = 1 + fuzz_next(3); times-- > 0 && b->n > 8;) {
+		size_t at = fuzz_next(fuzz_next(2) ? 64 : (uint32_t)b->n) % b->n;
+		uint64_t v = odd[fuzz_next(sizeof odd / sizeof odd[0])];
+		size_t n = (size_t)1 << fuzz_next(4);
+		switch (fuzz_next(4)) {
+		case 0: b->data[at] ^= (unsigned char)(1u << fuzz_next(8)); break;
+		case 1: b->data[at] = (unsigned char)fuzz_next(40); break;
 		case 2:
 			for (size_t i = 0; i < n && at + i < b->n; i++, v >>= 8)
 				b->data[at + i] = (unsigned char)v;
 			break;
-		default: b->n = next(6) ? b->n : at;
+		default: b->n = fuzz_next(6) ? b->n : at;
 		}
 	}
 }
@@ -85,13 +78,14 @@ static void look(const struct loom_gguf *g)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static struct gguf_bytes b;
 	struct tempdir dir;
 	int accepted = 0;
 	tempdir_make(&dir);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (long round = 0; round < rounds; round++) {
 		int64_t before = loom_mem_live();
 		struct loom_gguf g;
 		struct loom_store s;
@@ -113,11 +107,11 @@ int main(void)
 		loom_gguf_release(&g);
 		loom_store_release(&s);
 		if ((rc && rc != LOOM_E_MODEL) || (rc && !err.message[0]) || loom_mem_live() != before || (rc && round % 100 == 0)) {
-			printf("fuzz_gguf: round %d: status %d, \"%s\"\n", round, (int)rc, err.message);
+			printf("fuzz_gguf: round %ld: status %d, \"%s\"\n", round, (int)rc, err.message);
 			return 1;
 		}
 	}
 	tempdir_remove(&dir);
-	printf("fuzz_gguf: %d files, %d accepted\n", ROUNDS, accepted);
+	printf("fuzz_gguf: %ld files, %d accepted\n", rounds, accepted);
 	return 0;
 }

@@ -5,34 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "http_parse.h"
 
 #define ROUNDS 40000
-
-static uint64_t seed = 20261125;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
 
 static size_t mutate(char *p, size_t n, size_t cap)
 {
 	static const char *const words[] = {"\r\n", "\r", "\n", " ", "\t", ":", "%", "%00", "%zz", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n",
 		"Host: a\r\n", "\r\n\r\n", "chunked", ",", ";", "0\r\n\r\n", "f", "ffffffffffffffff", "\xff", "\x01", "HTTP/1.1", "Expect: 100-continue\r\n"};
-	for (uint32_t times = next(5); times-- > 0 && n > 0;) {
-		size_t at = next((uint32_t)n);
-		const char *w = words[next(sizeof words / sizeof words[0])];
-		size_t len = strlen(w), cut = next(2) ? 0 : next(6);
-		cut = cut < n - at ? cut : n - at;
-		if (n - cut + len <= cap) {
-			memmove(p + at + len, p + at + cut, n - at - cut);
-			memcpy(p + at, w, len);
-			n += len - cut;
-		}
-	}
-	return n;
+	return fuzz_words(p, n, cap, words, sizeof words / sizeof words[0], 6);
 }
 
 /* Status and size of the head when the bytes come in pieces. */
@@ -69,8 +51,9 @@ static enum loom_status chunks(const char *text, size_t n, size_t piece, struct 
 	return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static const char *const texts[] = {
 		"POST /generate?x=1 HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"a\":[1,2]}\n",
 		"GET /models/a%2Fb HTTP/1.0\r\nConnection: keep-alive\r\nX-Request-Id: abc\r\n\r\n",
@@ -78,10 +61,10 @@ int main(void)
 		"5;ext=1\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nTrailer: x\r\n\r\nGET",
 	};
 	int whole = 0;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (long round = 0; round < rounds; round++) {
 		char text[1024];
-		const char *from = texts[next(4)];
-		size_t n = strlen(from), size, other_size, piece = 1 + next(40), used, other_used;
+		const char *from = texts[fuzz_next(4)];
+		size_t n = strlen(from), size, other_size, piece = 1 + fuzz_next(40), used, other_used;
 		struct loom_buf a, b;
 		memcpy(text, from, n);
 		n = mutate(text, n, sizeof text);
@@ -96,10 +79,10 @@ int main(void)
 		loom_buf_release(&a);
 		loom_buf_release(&b);
 		if (wrong) {
-			printf("fuzz_http: round %d: %.*s\n", round, (int)n, text);
+			printf("fuzz_http: round %ld: %.*s\n", round, (int)n, text);
 			return 1;
 		}
 	}
-	printf("fuzz_http: %d texts, %d whole heads\n", ROUNDS, whole);
+	printf("fuzz_http: %ld texts, %d whole heads\n", rounds, whole);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fuzz.h"
 #include "hub_http.h"
 #include "hub_list.h"
 #include "jsonx.h"
@@ -13,30 +14,11 @@
 
 #define ROUNDS 40000
 
-static uint64_t seed = 20261125;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
-
 static size_t mutate(char *p, size_t n, size_t cap)
 {
 	static const char *const words[] = {"..", "/", "//", "\\", "@", ":", "?", "#", "%2e", "\r\n", "\xff", "\xc3\xa9", "W/", "\"", "a", "0", "-", "99999999999999999999",
 		"https://", "http://", "file://", "127.0.0.1", "[::1]", "hub.co", "{", "}", "[", "]", ",", "null", "\\u0000", "bytes ", ";t=", "../../../etc/passwd", ".", " "};
-	for (uint32_t times = next(5); times-- > 0 && n > 0;) {
-		size_t at = next((uint32_t)n + 1), cut = next(2) ? 0 : next(6);
-		const char *w = words[next(sizeof words / sizeof words[0])];
-		size_t len = strlen(w);
-		cut = cut < n - at ? cut : n - at;
-		if (n - cut + len <= cap) {
-			memmove(p + at + len, p + at + cut, n - at - cut);
-			memcpy(p + at, w, len);
-			n += len - cut;
-		}
-	}
-	return n;
+	return fuzz_words(p, n, cap, words, sizeof words / sizeof words[0], 6);
 }
 
 static size_t start_from(const char *from, char *text, size_t cap)
@@ -68,7 +50,7 @@ static int fuzz_reply(char *text, size_t cap)
 	struct loom_hub_reply r;
 	loom_hub_reply_init(&r);
 	for (int i = 0; i < 6; i++) {
-		size_t n = start_from(lines[next(sizeof lines / sizeof lines[0])], text, cap);
+		size_t n = start_from(lines[fuzz_next(sizeof lines / sizeof lines[0])], text, cap);
 		loom_hub_reply_line(&r, text, n);
 	}
 	bool sane = r.length >= -1 && r.linked_size >= -1 && r.range_start >= -1 && r.range_total >= -1 && r.retry_after >= -1 &&
@@ -87,8 +69,8 @@ static int fuzz_list(char *text, size_t cap)
 	int bad = 0;
 	size_t n = start_from(from, text, cap);
 	loom_hub_list_init(&l);
-	if (next(4) == 0)
-		loom_mem_fail_at(1 + next(60), next(2));
+	if (fuzz_next(4) == 0)
+		loom_mem_fail_at(1 + fuzz_next(60), fuzz_next(2));
 	enum loom_status rc = loom_hub_list_parse(&l, text, n, &err);
 	loom_mem_fail_at(0, false);
 	if (rc == LOOM_OK) {
@@ -109,8 +91,8 @@ static int fuzz_redirect(char *text, size_t cap)
 	struct loom_hub_origin endpoint, to;
 	char out[LOOM_HUB_URL_CAP];
 	struct loom_err err = {0};
-	const char *from = froms[next(2)];
-	size_t n = start_from(tos[next(5)], text, cap - 1);
+	const char *from = froms[fuzz_next(2)];
+	size_t n = start_from(tos[fuzz_next(5)], text, cap - 1);
 	text[n] = '\0';
 	if (loom_hub_redirect(from, text, out, sizeof out, &err))
 		return err.message[0] ? 0 : 1;
@@ -131,7 +113,7 @@ static int fuzz_names(char *text, size_t cap)
 	static const char *const names[] = {"config.json", "1_Pooling/config.json", "a/b/c/d", "org/name@refs/pr/1"};
 	struct loom_hub_id id;
 	char folder[300];
-	size_t n = start_from(names[next(4)], text, cap - 1);
+	size_t n = start_from(names[fuzz_next(4)], text, cap - 1);
 	text[n] = '\0';
 	if (loom_hub_valid_file(text, n) && escapes(text, n))
 		return 1;
@@ -142,21 +124,22 @@ static int fuzz_names(char *text, size_t cap)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static int (*const targets[])(char *text, size_t cap) = {fuzz_reply, fuzz_list, fuzz_redirect, fuzz_names};
 	static char text[2048];
 	int64_t before = loom_mem_live();
 	loom_json_setup();
-	for (int round = 0; round < ROUNDS; round++) {
+	for (long round = 0; round < rounds; round++) {
 		for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
 			memset(text, 0, sizeof text);
 			if (targets[i](text, sizeof text) || loom_mem_live() != before) {
-				printf("round %d, target %zu: a rule is broken, or memory kept: %.300s\n", round, i, text);
+				printf("round %ld, target %zu: a rule is broken, or memory kept: %.300s\n", round, i, text);
 				return 1;
 			}
 		}
 	}
-	printf("%d rounds\n", ROUNDS);
+	printf("fuzz_hub: %ld texts\n", rounds);
 	return 0;
 }

@@ -4,39 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "jsonx.h"
 #include "mem.h"
 
 #define ROUNDS 60000
 
-static uint64_t seed = 20261124;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
-
 static size_t mutate(char *p, size_t n, size_t cap)
 {
 	static const char *const words[] = {"[", "]", "{", "}", "\"", "\\", "\\u0000", "\\ud83d", "\\ude00", "1e999", "-", ".", "e", "true", "null", ",", ":",
 		"\xff", "\xc3\xa9", "99999999999999999999", "[[[[[[[[", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
-	for (uint32_t times = next(5); times-- > 0 && n > 0;) {
-		size_t at = next((uint32_t)n);
-		const char *w = words[next(sizeof words / sizeof words[0])];
-		size_t len = strlen(w), cut = next(2) ? 0 : next(4);
-		cut = cut < n - at ? cut : n - at;
-		if (n - cut + len <= cap) {
-			memmove(p + at + len, p + at + cut, n - at - cut);
-			memcpy(p + at, w, len);
-			n += len - cut;
-		}
-	}
-	return n;
+	return fuzz_words(p, n, cap, words, sizeof words / sizeof words[0], 4);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static const char *const texts[] = {
 		"{\"a\":[1,2.5,-3e7,true,false,null],\"b\":{\"c\":\"d\\n\\u00e9\\ud83d\\ude00\"},\"long\":\"0123456789abcdef0123456789abcdef0123456789abcdef\"}",
 		"[{\"x\":{\"y\":[[],{}]}},\"\xe2\x82\xac\",0.1,123456789012345678]",
@@ -44,17 +27,17 @@ int main(void)
 	};
 	int accepted = 0, starved = 0;
 	loom_json_setup();
-	for (int round = 0; round < ROUNDS; round++) {
+	for (long round = 0; round < rounds; round++) {
 		char text[1024];
 		struct loom_err err = {0};
 		json_t *v = NULL;
 		int64_t before = loom_mem_live();
-		const char *from = texts[next(3)];
+		const char *from = texts[fuzz_next(3)];
 		size_t n = strlen(from);
 		memcpy(text, from, n);
 		n = mutate(text, n, sizeof text);
 		if (round % 2)
-			loom_mem_fail_at(1 + next(60), next(2));
+			loom_mem_fail_at(1 + fuzz_next(60), fuzz_next(2));
 		enum loom_status rc = loom_json_parse(text, n, "f", LOOM_E_MODEL, &v, &err);
 		loom_mem_fail_at(0, false);
 		accepted += rc == LOOM_OK;
@@ -62,10 +45,10 @@ int main(void)
 		bool wrong = (rc == LOOM_OK) != (v != NULL) || (rc && rc != LOOM_E_MODEL && rc != LOOM_E_MEMORY) || (rc && !err.message[0]);
 		json_decref(v);
 		if (wrong || loom_mem_live() != before) {
-			printf("fuzz_json: round %d: status %d, \"%s\"\n", round, (int)rc, err.message);
+			printf("fuzz_json: round %ld: status %d, \"%s\"\n", round, (int)rc, err.message);
 			return 1;
 		}
 	}
-	printf("fuzz_json: %d texts, %d accepted, %d out of memory\n", ROUNDS, accepted, starved);
+	printf("fuzz_json: %ld texts, %d accepted, %d out of memory\n", rounds, accepted, starved);
 	return 0;
 }

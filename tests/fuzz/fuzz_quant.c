@@ -1,34 +1,27 @@
 /* fuzz_quant.c: changed quantized checkpoints through config, binder and every unpacker: an answer, no fault, nothing kept; and random blocks
  * through every GGUF type. A fixed seed and a fixed count. */
 #include "dequant.h"
+#include "fuzz.h"
 #include "gguf_blocks.h"
 #include "jsonx.h"
 #include "quantcase.h"
 
 #define ROUNDS 40 /* of each model */
 
-static uint64_t seed = 20261125;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
-
 static void mutate(struct quantcase *c)
 {
 	static const char digits[] = "0123456789-,[]\"IFU";
 	uint64_t len;
 	memcpy(&len, c->weights, 8);
-	for (uint32_t times = 1 + next(3); times-- > 0;) {
-		size_t head = 8 + next((uint32_t)len), body = 8 + (size_t)len + next((uint32_t)(c->n_weights - 8 - len));
-		switch (next(6)) {
-		case 0: c->weights[head] = digits[next(sizeof digits - 1)]; break;
-		case 1: c->weights[next(2) ? head : body] ^= (char)(1u << next(8)); break;
-		case 2: c->weights[body] = (char)next(256); break;
-		case 3: c->config[next((uint32_t)c->n_config)] = digits[next(sizeof digits - 1)]; break;
-		case 4: c->config[next((uint32_t)c->n_config)] ^= (char)(1u << next(7)); break;
-		default: memset(c->weights + body, next(2) ? 0xff : 0x7f, c->n_weights - body < 8 ? c->n_weights - body : 8);
+	for (uint32_t times = 1 + fuzz_next(3); times-- > 0;) {
+		size_t head = 8 + fuzz_next((uint32_t)len), body = 8 + (size_t)len + fuzz_next((uint32_t)(c->n_weights - 8 - len));
+		switch (fuzz_next(6)) {
+		case 0: c->weights[head] = digits[fuzz_next(sizeof digits - 1)]; break;
+		case 1: c->weights[fuzz_next(2) ? head : body] ^= (char)(1u << fuzz_next(8)); break;
+		case 2: c->weights[body] = (char)fuzz_next(256); break;
+		case 3: c->config[fuzz_next((uint32_t)c->n_config)] = digits[fuzz_next(sizeof digits - 1)]; break;
+		case 4: c->config[fuzz_next((uint32_t)c->n_config)] ^= (char)(1u << fuzz_next(7)); break;
+		default: memset(c->weights + body, fuzz_next(2) ? 0xff : 0x7f, c->n_weights - body < 8 ? c->n_weights - body : 8);
 		}
 	}
 }
@@ -46,7 +39,7 @@ static int fuzz_blocks(void)
 			if (!data || !out)
 				return 1;
 			for (size_t i = 0; i < 2 * bytes; i++)
-				data[i] = (unsigned char)next(256);
+				data[i] = (unsigned char)fuzz_next(256);
 			loom_dequant(type, data, out, 2 * block);
 			(void)loom_blocks_finite(type, data, 2 * block);
 			free(data);
@@ -56,8 +49,9 @@ static int fuzz_blocks(void)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static const char *const folders[] = {"gptq4", "gptq4-desc", "gptq3", "gptq8", "awq-gemm", "awq-gemv", "awq-fast", "nf4", "nf4-nested", "fp4", "int8", "ct4",
 		"ct4-zero", "ct8", "ct-int8", "fp8-tensor", "fp8-channel", "fp8-block", "mxfp4"};
 	struct tempdir d;
@@ -70,7 +64,7 @@ int main(void)
 	tempdir_write(&d, "tokenizer.json", tokenizer, n);
 	loom_free(tokenizer);
 	for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
-		for (int round = 0; round < ROUNDS; round++, count++) {
+		for (long round = 0; round < rounds; round++, count++) {
 			int64_t before = loom_mem_live();
 			struct quantcase c;
 			struct loom_err err = {0};
@@ -81,7 +75,7 @@ int main(void)
 			accepted += rc == LOOM_OK;
 			quantcase_close(&c);
 			if ((rc && (rc != LOOM_E_MODEL || !err.message[0])) || loom_mem_live() != before || (rc && round == 0)) {
-				printf("fuzz_quant: %s round %d: status %d, \"%s\", live %lld\n", folders[f], round, (int)rc, err.message, (long long)(loom_mem_live() - before));
+				printf("fuzz_quant: %s round %ld: status %d, \"%s\", live %lld\n", folders[f], round, (int)rc, err.message, (long long)(loom_mem_live() - before));
 				return 1;
 			}
 		}

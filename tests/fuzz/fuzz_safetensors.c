@@ -5,20 +5,13 @@
 #include <string.h>
 
 #include "file.h"
+#include "fuzz.h"
 #include "jsonx.h"
 #include "mem.h"
 #include "safetensors.h"
 #include "tempdir.h"
 
 #define ROUNDS 12000
-
-static uint64_t seed = 20261124;
-
-static uint32_t next(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
 
 static size_t compose(unsigned char *out)
 {
@@ -28,7 +21,7 @@ static size_t compose(unsigned char *out)
 		"{\"a\\u0062\":{\"dtype\":\"F16\",\"shape\":[0,4],\"data_offsets\":[0,0]},\"c\":{\"dtype\":\"U8\",\"shape\":[16],\"data_offsets\":[0,16]}}",
 	};
 	static const size_t data[] = {11, 2, 16};
-	uint32_t k = next(3);
+	uint32_t k = fuzz_next(3);
 	uint64_t len = strlen(headers[k]);
 	memcpy(out, &len, 8);
 	memcpy(out + 8, headers[k], len);
@@ -40,13 +33,13 @@ static size_t mutate(unsigned char *p, size_t n, size_t cap)
 {
 	static const char *const words[] = {"[", "]", "{", "}", "-1", "9223372036854775807", "18446744073709551615", "1e9", "\"\"", "null", "\\u0000", "[[[[",
 		",", "0", "\"F4\"", "__metadata__", "\xff"};
-	for (uint32_t times = 1 + next(4); times-- > 0 && n > 0;) {
-		size_t at = next((uint32_t)n);
-		const char *w = words[next(sizeof words / sizeof words[0])];
+	for (uint32_t times = 1 + fuzz_next(4); times-- > 0 && n > 0;) {
+		size_t at = fuzz_next((uint32_t)n);
+		const char *w = words[fuzz_next(sizeof words / sizeof words[0])];
 		size_t len = strlen(w);
-		switch (next(5)) {
-		case 0: p[at] ^= (unsigned char)(1u << next(8)); break;
-		case 1: p[at] = (unsigned char)('0' + next(10)); break;
+		switch (fuzz_next(5)) {
+		case 0: p[at] ^= (unsigned char)(1u << fuzz_next(8)); break;
+		case 1: p[at] = (unsigned char)('0' + fuzz_next(10)); break;
 		case 2:
 			if (n + len <= cap) {
 				memmove(p + at + len, p + at, n - at);
@@ -60,24 +53,25 @@ static size_t mutate(unsigned char *p, size_t n, size_t cap)
 				n--;
 			}
 			break;
-		default: n = next(8) ? n : at;
+		default: n = fuzz_next(8) ? n : at;
 		}
 	}
-	if (n >= 8 && next(2)) {
-		uint64_t len = n - 8 > 16 ? n - 8 - next(17) : 0;
+	if (n >= 8 && fuzz_next(2)) {
+		uint64_t len = n - 8 > 16 ? n - 8 - fuzz_next(17) : 0;
 		memcpy(p, &len, 8);
 	}
 	return n;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	static unsigned char bytes[4096];
 	struct tempdir dir;
 	int accepted = 0;
 	loom_json_setup();
 	tempdir_make(&dir);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (long round = 0; round < rounds; round++) {
 		int64_t before = loom_mem_live();
 		struct loom_store s;
 		struct loom_err err = {0};
@@ -94,11 +88,11 @@ int main(void)
 		accepted += rc == LOOM_OK;
 		loom_store_release(&s);
 		if ((rc && rc != LOOM_E_MODEL) || (rc && !err.message[0]) || loom_mem_live() != before || (rc && round % 100 == 0)) {
-			printf("fuzz_safetensors: round %d: status %d, \"%s\"\n", round, (int)rc, err.message);
+			printf("fuzz_safetensors: round %ld: status %d, \"%s\"\n", round, (int)rc, err.message);
 			return 1;
 		}
 	}
 	tempdir_remove(&dir);
-	printf("fuzz_safetensors: %d files, %d accepted\n", ROUNDS, accepted);
+	printf("fuzz_safetensors: %ld files, %d accepted\n", rounds, accepted);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "bounds.h"
 #include "file.h"
+#include "fuzz.h"
 #include "jsonx.h"
 #include "mem.h"
 #include "str.h"
@@ -26,13 +27,9 @@ static const char *const bits[] = { "a", "the", " ", "  ", "\n", "\t", "0", "12"
 	"<s>", "<0x41>", "\xE2\x96\x81", "##", "'ll", "\xCC\xA3", "\xED\x9F\xBF", "\xEF\xBF\xBD", "\xF4\x8F\xBF\xBF", "." };
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static uint64_t seed = 0x9e3779b97f4a7c15ull;
 static size_t rnd(size_t n)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return n ? (size_t)(seed >> 11) % n : 0;
+	return n ? fuzz_next((uint32_t)n) : 0;
 }
 
 static int failed(const char *what, const struct loom_err *err)
@@ -145,13 +142,14 @@ static int one_file(const char *json, size_t n, size_t *opened)
 	return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	size_t opened = 0;
 	int rc = 0;
 	loom_json_setup();
 	int64_t live = loom_mem_live();
-	for (size_t round = 0; !rc && round < ROUNDS; round++) {
+	for (size_t round = 0; !rc && round < (size_t)rounds; round++) {
 		char path[4096], *json;
 		size_t n;
 		struct loom_buf a, b;
@@ -183,6 +181,6 @@ int main(void)
 		fprintf(stderr, "fuzz_tokenizer: %lld blocks left\n", (long long)(loom_mem_live() - live));
 		rc = 1;
 	}
-	printf("fuzz_tokenizer: %d files, %zu of them opened\n", ROUNDS, opened);
+	printf("fuzz_tokenizer: %ld files, %zu of them opened\n", rounds, opened);
 	return rc;
 }

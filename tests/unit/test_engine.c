@@ -339,7 +339,7 @@ static void test_models_that_do_not_fit_or_do_not_exist(void **state)
 	snprintf(path, sizeof path, "%s/models/%s", LOOM_TEST_DIR, MODEL);
 	setenv("LOOM_MEMORY_LIMIT_BYTES", "100000", 1);
 	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_MEMORY);
-	assert_non_null(strstr(err.message, "GiB"));
+	assert_non_null(strstr(err.message, "KV pages"));
 	unsetenv("LOOM_MEMORY_LIMIT_BYTES");
 	spec.quantization = "gptq";
 	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_INVALID);
@@ -373,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_model_info),
 		cmocka_unit_test(test_models_that_do_not_fit_or_do_not_exist),
 	};
+	setenv("HF_HUB_OFFLINE", "1", 1); /* who is missing is missing here */
 	loom_json_setup();
 	return cmocka_run_group_tests(tests, open_all, close_all);
 }
