@@ -196,3 +196,31 @@ void loom_writer_tensors(struct loom_writer *w, const char *group, const struct 
 	loom_json_key(&w->j, group);
 	loom_writer_members(w, group, t, n, own, nested);
 }
+
+void loom_writer_tokens(struct loom_json_out *j, const char *key, const struct loom_answer *a)
+{
+	if (key) {
+		loom_json_key(j, key);
+	}
+	loom_json_open(j, '[');
+	for (size_t i = 0; i < a->n_tokens; i++) {
+		const struct loom_token_info *t = &a->tokens[i];
+		loom_json_open(j, '{');
+		loom_json_key(j, "position");
+		loom_json_put_int(j, t->position);
+		loom_json_key(j, "id");
+		loom_json_put_int(j, t->id);
+		loom_json_key(j, "text");
+		loom_json_put_str(j, t->text);
+		loom_json_key(j, "start");
+		loom_json_put_int(j, t->start);
+		loom_json_key(j, "end");
+		loom_json_put_int(j, t->end);
+		loom_json_key(j, "special");
+		loom_json_put_bool(j, t->special);
+		loom_json_key(j, "source");
+		loom_json_put_str(j, t->generated ? "generated" : "prompt");
+		loom_json_close(j, '}');
+	}
+	loom_json_close(j, ']');
+}

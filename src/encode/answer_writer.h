@@ -29,6 +29,8 @@ void loom_writer_tensors(struct loom_writer *w, const char *group, const struct 
 void loom_writer_members(struct loom_writer *w, const char *group, const struct loom_answer_tensor *t, size_t n, bool own, bool nested);
 /* Numbers in a tensor. */
 size_t loom_writer_count(const struct loom_answer_tensor *t);
+/* "key": [which token each position is]; key NULL: the list alone. */
+void loom_writer_tokens(struct loom_json_out *j, const char *key, const struct loom_answer *a);
 /* "key": [integers] */
 void loom_writer_ints(struct loom_json_out *j, const char *key, const int64_t *v, size_t n);
 

@@ -159,3 +159,9 @@ size_t loom_json_put_floats(struct loom_json_out *j, const float *v, size_t n)
 	loom_json_close(j, ']');
 	return bad;
 }
+
+void loom_json_member(struct loom_json_out *j, const char *key, const char *value)
+{
+	loom_json_key(j, key);
+	loom_json_put_str(j, value);
+}

@@ -19,6 +19,7 @@ void loom_json_open(struct loom_json_out *j, char bracket);
 void loom_json_close(struct loom_json_out *j, char bracket);
 void loom_json_key(struct loom_json_out *j, const char *key);
 void loom_json_put_str(struct loom_json_out *j, const char *s); /* NULL: null */
+void loom_json_member(struct loom_json_out *j, const char *key, const char *value); /* "key": "value" */
 void loom_json_put_text(struct loom_json_out *j, const char *s, size_t n);
 void loom_json_put_int(struct loom_json_out *j, int64_t v);
 void loom_json_put_num(struct loom_json_out *j, double v); /* not finite: null */

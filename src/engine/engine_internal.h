@@ -79,6 +79,15 @@ bool loom_resident_matches(const struct loom_engine *e, const struct loom_reside
 void loom_engine_device(const struct loom_engine *e, const char *asked, char *out, size_t cap);
 void loom_resident_close(struct loom_resident *r);
 
+/* ---- resident_memory.c ---- */
+/* Room for the model among the others: refused before anybody is unloaded when unloading would not help, and before a byte of the weights is
+ * read in any case. Sets the state's options and the longest sequence. */
+enum loom_status loom_resident_make_room(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err) LOOM_MUST_CHECK;
+/* Of workspace and so many KV pages. */
+uint64_t loom_resident_state_bytes(const struct loom_resident *r, int32_t n_page);
+/* Pages that are kept when no sequence holds them. */
+int32_t loom_resident_kept_pages(const struct loom_resident *r);
+
 /* ---- models.c ---- */
 struct loom_registry *loom_models_registry(struct loom_engine *e);
 

@@ -1,6 +1,6 @@
-/* resident.c: opening a model: files, memory arithmetic, weights into the backend, KV pages, its worker; and what can be said of it.
+/* resident.c: opening a model: files, room for it (resident_memory.c), weights into the backend, KV pages, its worker; and what can be said of it.
  *
- * Called by the registry, without its lock; weights are read one model at a time. What does not fit is refused before a weight is read. */
+ * Called by the registry, without its lock; weights are read one model at a time. */
 #include "engine_internal.h"
 
 #include <ctype.h>
@@ -14,11 +14,6 @@
 #include "str.h"
 #include "threads.h"
 
-#define DEFAULT_STEP_TOKENS 512
-#define MAX_OUT_ROWS 128  /* rows of logits in a step: sequences that decode at once */
-#define SHARED_PAGES 2048 /* beyond one sequence of full length */
-#define MAX_STATES 64     /* sequences that run at once where each keeps a state beside its pages */
-#define KEEP_BYTES ((uint64_t)64 << 20) /* of pages kept for prompts that begin alike, and a twentieth of the weights beside it */
 
 /* ---- device ---- */
 
@@ -64,109 +59,6 @@ static enum loom_status choose_device(struct loom_resident *r, const char *devic
 	loom_str_copy(r->device, sizeof r->device, "cpu");
 	snprintf(r->warning, sizeof r->warning, "no CUDA device here (%.32s was asked for): running on the CPU", device);
 	return LOOM_OK;
-}
-
-/* ---- memory ---- */
-
-static int64_t position_limit(const struct loom_engine *e, const struct loom_config *cfg)
-{
-	int64_t n = e->opts.max_context;
-	if (cfg->pos == LOOM_POS_LEARNED || !cfg->causal)
-		return cfg->n_ctx;
-	n = n < cfg->n_ctx ? cfg->n_ctx : n;
-	return n < LOOM_MAX_CONTEXT ? n : LOOM_MAX_CONTEXT;
-}
-
-static uint64_t state_bytes(const struct loom_resident *r, int32_t n_page)
-{
-	struct loom_state_opts o = r->state_opts;
-	o.n_page = n_page;
-	return r->backend->state_bytes(&r->opened.model->plan, &o);
-}
-
-static enum loom_status too_large(const struct loom_resident *r, uint64_t need, uint64_t budget, uint64_t idle, struct loom_err *err)
-{
-	double gib = 0x1p30;
-	char held[64] = "";
-	if (idle > 0)
-		snprintf(held, sizeof held, ", %.2f GiB of them held by idle models", (double)idle / gib);
-	return loom_err_set(err, LOOM_E_MEMORY, "model %.200s needs %.2f GiB (weights %.2f, workspace and at least %d KV pages %.2f); %.2f GiB "
-		"may be used: memory fraction %.2f of %.2f GiB available%s", r->source.id, (double)need / gib, (double)r->model_bytes / gib,
-		(int)r->state_opts.n_page, (double)(need - r->model_bytes) / gib, (double)budget / gib,
-		r->engine->opts.memory_fraction, (double)budget / r->engine->opts.memory_fraction / gib, held);
-}
-
-static void add_idle(void *ctx, const struct loom_entry_info *i)
-{
-	struct loom_model_info info;
-	if (!i->resident || i->pins > 0)
-		return;
-	loom_resident_info(i->resident, &info);
-	*(uint64_t *)ctx += info.memory_bytes;
-}
-
-/* Rows of a step and KV pages: at most half of what the weights leave, so that another model has room. idle: bytes that unloading the idle
- * models would free, counted as free. */
-static enum loom_status plan_memory(struct loom_resident *r, uint64_t idle, struct loom_err *err)
-{
-	const struct loom_engine_opts *o = &r->engine->opts;
-	const struct loom_plan *p = &r->opened.model->plan;
-	uint64_t available = loom_mem_available();
-	available = available ? available + idle : 0;
-	uint64_t budget = available ? (uint64_t)((double)available * o->memory_fraction) : UINT64_MAX / 2;
-	r->max_position = position_limit(r->engine, &r->opened.model->cfg);
-	int32_t step = o->step_tokens, floor = loom_kv_need(r->max_position < 512 ? r->max_position : 512);
-	if (!p->causal) {
-		step = step < r->max_position ? (int32_t)r->max_position : step;
-		floor = loom_kv_need(r->max_position);
-	}
-	r->state_opts = (struct loom_state_opts){.max_tok = step, .n_page = floor, .n_thread = o->n_thread};
-	r->state_opts.n_state = p->state_floats > 0;
-	r->state_opts.max_out = p->causal && p->n_logit > 0 && step > MAX_OUT_ROWS ? MAX_OUT_ROWS : step;
-	r->model_bytes = r->backend->model_bytes(p);
-	uint64_t least = state_bytes(r, floor), page = state_bytes(r, floor + 1) - least, need = r->model_bytes + least;
-	if (need > budget)
-		return too_large(r, need, budget, idle, err);
-	int64_t want = (int64_t)loom_kv_need(r->max_position) + SHARED_PAGES, more = want - floor;
-	if (p->state_floats > 0) { /* half of what there is for sequences: as many of them at once as their states have room */
-		uint64_t states = (budget - need) / 4 / ((uint64_t)p->state_floats * sizeof(float));
-		r->state_opts.n_state += (int32_t)(states < MAX_STATES - 1 ? states : MAX_STATES - 1);
-		need = r->model_bytes + state_bytes(r, floor);
-	}
-	uint64_t room = (budget - need) / 2 / (page ? page : 1);
-	more = more > 0 && room < (uint64_t)more ? (int64_t)room : more;
-	r->state_opts.n_page = floor + (int32_t)(more > 0 ? more : 0);
-	int64_t positions = (int64_t)r->state_opts.n_page * LOOM_PAGE;
-	r->page_bound = positions < r->max_position;
-	r->max_position = r->page_bound ? positions : r->max_position;
-	return LOOM_OK;
-}
-
-/* Room for the model among the others: refused before anybody is unloaded when unloading would not help, and before a byte of the weights is
- * read in any case. */
-static enum loom_status make_room(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err)
-{
-	struct loom_registry *registry = r->engine->registry;
-	uint64_t idle = 0;
-	loom_registry_each(registry, add_idle, &idle);
-	enum loom_status st = plan_memory(r, idle, err);
-	if (!st)
-		st = loom_registry_admit(registry, entry, err);
-	if (st)
-		return st;
-	while ((st = plan_memory(r, 0, err)) == LOOM_E_MEMORY) {
-		if (!loom_registry_evict(registry))
-			break;
-	}
-	return st;
-}
-
-/* Pages that are kept when no sequence holds them. */
-static int32_t kept_pages(const struct loom_resident *r)
-{
-	uint64_t page = state_bytes(r, 2) - state_bytes(r, 1), n = (KEEP_BYTES + r->model_bytes / 20) / (page ? page : 1);
-	uint64_t most = (uint64_t)r->state_opts.n_page / 2;
-	return (int32_t)(n < most ? n : most);
 }
 
 /* ---- opening ---- */
@@ -280,11 +172,11 @@ static enum loom_status open_files(struct loom_resident *r, struct loom_entry *e
 static enum loom_status load(struct loom_resident *r, struct loom_entry *entry, struct loom_err *err)
 {
 	struct loom_engine *e = r->engine;
-	enum loom_status st = make_room(r, entry, err);
+	enum loom_status st = loom_resident_make_room(r, entry, err);
 	if (!st)
 		st = read_weights(r, entry, err);
 	if (!st)
-		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, kept_pages(r),
+		st = loom_runner_init(&r->worker.runner, r->backend, r->device_state, &r->opened.model->plan, &r->state_opts, loom_resident_kept_pages(r),
 			err);
 	if (!st) {
 		st = loom_worker_start(&r->worker, e->opts.n_thread, (size_t)e->opts.max_queue, err);
@@ -389,7 +281,7 @@ void loom_resident_info(const struct loom_resident *r, struct loom_model_info *o
 	out->n_vocab = m->plan.n_vocab;
 	out->n_ctx = m->cfg.n_ctx;
 	out->max_seq = r->opened.max_seq;
-	out->memory_bytes = r->model_bytes + state_bytes(r, atomic_load(&r->worker.n_touched));
+	out->memory_bytes = r->model_bytes + loom_resident_state_bytes(r, atomic_load(&r->worker.n_touched));
 	out->load_seconds = r->load_seconds;
 	out->auto_unload_in = -1;
 	out->in_flight = atomic_load(&r->in_flight);

@@ -1,8 +1,6 @@
 /* registry.c: the list of models in memory, under one mutex. Opening and closing run without it; a pinned entry is never closed. */
-#include "registry.h"
+#include "registry_internal.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "clock.h"
@@ -10,38 +8,6 @@
 #include "str.h"
 
 #define POLL_MS 50
-
-/* CLOSING entries stay in the list, so that their memory counts until it is free. */
-enum state { LOADING, READY, FAILED, CLOSING };
-
-struct loom_entry {
-	struct loom_entry *next;
-	struct loom_registry *registry;
-	char id[512];
-	char variant[160];
-	enum state state;
-	bool admitted;        /* counts against max_models */
-	bool draining;        /* an unload waits for the pins: new requests wait for its outcome */
-	int pins;             /* requests that hold it or wait for its loading, and the loading itself */
-	void *resident;
-	void *spec;           /* of the load under way */
-	uint64_t preferred;   /* when the plain id was last said to mean this one; 0 never */
-	uint64_t last_used_ns;
-	_Atomic double progress;
-	atomic_int phase;
-	struct loom_err err;  /* of a failed load */
-};
-
-struct loom_registry {
-	struct loom_registry_ops ops;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct loom_entry *entries; /* the oldest first; no FAILED ones */
-	int max_models, n_loading;
-	double idle_minutes;
-	uint64_t n_preferred;
-	atomic_bool stopping;
-};
 
 struct loom_registry *loom_registry_new(const struct loom_registry_ops *ops, int max_models, double idle_minutes)
 {
@@ -123,10 +89,9 @@ static void unlink_entry(struct loom_registry *r, struct loom_entry *e)
 	}
 }
 
-/* Closes e, giving the lock away meanwhile, and takes it out of the list. */
-static void close_entry(struct loom_registry *r, struct loom_entry *e)
+void loom_registry_close(struct loom_registry *r, struct loom_entry *e)
 {
-	e->state = CLOSING;
+	e->state = LOOM_ENTRY_CLOSING;
 	(void)pthread_mutex_unlock(&r->lock);
 	r->ops.close(r->ops.ctx, e->resident);
 	(void)pthread_mutex_lock(&r->lock);
@@ -135,7 +100,7 @@ static void close_entry(struct loom_registry *r, struct loom_entry *e)
 	(void)pthread_cond_broadcast(&r->changed);
 }
 
-static struct timespec in_ms(unsigned ms)
+struct timespec loom_registry_deadline(unsigned ms)
 {
 	struct timespec t;
 
@@ -152,7 +117,7 @@ static struct timespec in_ms(unsigned ms)
 /* Waits for a change; an error when the caller should wait no longer. */
 static enum loom_status wait_a_little(struct loom_registry *r, const struct loom_want *w, struct loom_err *err)
 {
-	struct timespec soon = in_ms(POLL_MS);
+	struct timespec soon = loom_registry_deadline(POLL_MS);
 
 	if (w->cancelled) {
 		(void)pthread_cond_timedwait(&r->changed, &r->lock, &soon);
@@ -168,14 +133,14 @@ static enum loom_status wait_a_little(struct loom_registry *r, const struct loom
 	return LOOM_OK;
 }
 
-static enum loom_status refuse_when_stopping(const struct loom_registry *r, struct loom_err *err)
+enum loom_status loom_registry_refuse(const struct loom_registry *r, struct loom_err *err)
 {
 	return atomic_load(&r->stopping) ? loom_err_set(err, LOOM_E_UNAVAILABLE, "shutting down") : LOOM_OK;
 }
 
 static void unpin(struct loom_registry *r, struct loom_entry *e)
 {
-	if (--e->pins == 0 && e->state == FAILED) {
+	if (--e->pins == 0 && e->state == LOOM_ENTRY_FAILED) {
 		free_entry(r, e);
 	}
 	(void)pthread_cond_broadcast(&r->changed);
@@ -186,11 +151,11 @@ static enum loom_status await(struct loom_registry *r, const struct loom_want *w
 {
 	enum loom_status rc = LOOM_OK;
 
-	while (rc == LOOM_OK && e->state == LOADING) {
-		rc = refuse_when_stopping(r, err);
+	while (rc == LOOM_OK && e->state == LOOM_ENTRY_LOADING) {
+		rc = loom_registry_refuse(r, err);
 		rc = rc ? rc : wait_a_little(r, w, err);
 	}
-	if (rc == LOOM_OK && e->state == FAILED) {
+	if (rc == LOOM_OK && e->state == LOOM_ENTRY_FAILED) {
 		rc = e->err.status;
 		if (err) {
 			*err = e->err;
@@ -216,7 +181,7 @@ static void *load(void *arg)
 	e->resident = resident;
 	e->last_used_ns = loom_clock_ns();
 	e->err = why;
-	e->state = rc ? FAILED : READY;
+	e->state = rc ? LOOM_ENTRY_FAILED : LOOM_ENTRY_READY;
 	if (rc) {
 		unlink_entry(r, e);
 	}
@@ -272,82 +237,6 @@ bool loom_entry_unwanted(const struct loom_entry *e)
 	return atomic_load(&e->registry->stopping);
 }
 
-/* ---- room ---- */
-
-static struct loom_entry *oldest_idle(struct loom_registry *r)
-{
-	struct loom_entry *oldest = NULL;
-
-	for (struct loom_entry *e = r->entries; e; e = e->next) {
-		if (e->state == READY && e->pins == 0 && !e->draining && (!oldest || e->last_used_ns < oldest->last_used_ns)) {
-			oldest = e;
-		}
-	}
-	return oldest;
-}
-
-enum room { HAS_ROOM, MAKE_ROOM, WAIT_FOR_ROOM, NO_ROOM };
-
-/* Lock held. MAKE_ROOM: *oldest can go. */
-static enum room room_for_one(struct loom_registry *r, struct loom_entry **oldest)
-{
-	bool closing = false;
-	int n = 0;
-
-	for (struct loom_entry *e = r->entries; e; e = e->next) {
-		n += e->admitted;
-		closing = closing || e->state == CLOSING;
-	}
-	*oldest = oldest_idle(r);
-	return n < r->max_models ? HAS_ROOM : closing ? WAIT_FOR_ROOM : *oldest ? MAKE_ROOM : NO_ROOM;
-}
-
-static enum loom_status no_room(const struct loom_registry *r, struct loom_err *err)
-{
-	return loom_err_set(err, LOOM_E_UNAVAILABLE, "%d models are loaded and at work, which is the limit (LOOM_MAX_MODELS): try again later",
-		r->max_models);
-}
-
-enum loom_status loom_registry_admit(struct loom_registry *r, struct loom_entry *e, struct loom_err *err)
-{
-	enum loom_status rc = LOOM_OK;
-	struct loom_entry *oldest;
-
-	(void)pthread_mutex_lock(&r->lock);
-	while (rc == LOOM_OK && !e->admitted) {
-		switch (room_for_one(r, &oldest)) {
-		case HAS_ROOM:
-			e->admitted = true;
-			break;
-		case MAKE_ROOM:
-			close_entry(r, oldest);
-			break;
-		case WAIT_FOR_ROOM:
-			(void)pthread_cond_wait(&r->changed, &r->lock);
-			break;
-		case NO_ROOM:
-			rc = no_room(r, err);
-			break;
-		}
-		rc = rc ? rc : refuse_when_stopping(r, err);
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-	return rc;
-}
-
-bool loom_registry_evict(struct loom_registry *r)
-{
-	struct loom_entry *oldest;
-
-	(void)pthread_mutex_lock(&r->lock);
-	oldest = oldest_idle(r);
-	if (oldest) {
-		close_entry(r, oldest);
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-	return oldest != NULL;
-}
-
 /* ---- acquiring ---- */
 
 /* The entry that answers w; NULL with *wait when that can't be said yet, or when there is none. */
@@ -361,16 +250,16 @@ static struct loom_entry *pick(struct loom_registry *r, const struct loom_want *
 		if (strcmp(e->id, w->id) != 0) {
 			continue;
 		}
-		if (e->state == CLOSING || e->draining) {
+		if (e->state == LOOM_ENTRY_CLOSING || e->draining) {
 			*wait = true;
 			return NULL;
 		}
 		bool fits = any || strcmp(e->variant, w->variant) == 0 ||
-			(e->state == READY && (!r->ops.matches || r->ops.matches(r->ops.ctx, e->resident, w->spec)));
+			(e->state == LOOM_ENTRY_READY && (!r->ops.matches || r->ops.matches(r->ops.ctx, e->resident, w->spec)));
 		if (fits && (!best || e->preferred > best->preferred)) {
 			best = e;
 		}
-		*wait = *wait || (!fits && e->state == LOADING); /* what it will be is not known before it is loaded */
+		*wait = *wait || (!fits && e->state == LOOM_ENTRY_LOADING); /* what it will be is not known before it is loaded */
 	}
 	return best;
 }
@@ -380,7 +269,7 @@ static enum loom_status find_or_load(struct loom_registry *r, const struct loom_
 	enum loom_status rc;
 	bool wait;
 
-	while (!(rc = refuse_when_stopping(r, err))) {
+	while (!(rc = loom_registry_refuse(r, err))) {
 		struct loom_entry *e = pick(r, w, &wait);
 		if (e) {
 			e->pins++;
@@ -391,7 +280,7 @@ static enum loom_status find_or_load(struct loom_registry *r, const struct loom_
 		}
 		if (!wait) {
 			struct loom_entry *oldest;
-			return room_for_one(r, &oldest) == NO_ROOM ? no_room(r, err) : start_load(r, w, out, err);
+			return loom_registry_room(r, &oldest) == LOOM_NO_ROOM ? loom_registry_no_room(r, err) : start_load(r, w, out, err);
 		}
 		if ((rc = wait_a_little(r, w, err))) {
 			return rc;
@@ -427,128 +316,5 @@ void loom_registry_release(struct loom_registry *r, struct loom_entry *e)
 	(void)pthread_mutex_lock(&r->lock);
 	e->last_used_ns = loom_clock_ns();
 	unpin(r, e);
-	(void)pthread_mutex_unlock(&r->lock);
-}
-
-/* ---- unloading ---- */
-
-struct count {
-	int n, busy, pins, draining;
-};
-
-static struct count count_of(const struct loom_registry *r, const char *id)
-{
-	struct count c = {0, 0, 0, 0};
-
-	for (const struct loom_entry *e = r->entries; e; e = e->next) {
-		if (strcmp(e->id, id) == 0) {
-			c.n++;
-			c.busy += e->state == LOADING || e->pins > 0;
-			c.pins += e->pins;
-			c.draining += e->draining || e->state == CLOSING;
-		}
-	}
-	return c;
-}
-
-static void set_draining(struct loom_registry *r, const char *id, bool on)
-{
-	for (struct loom_entry *e = r->entries; e; e = e->next) {
-		if (strcmp(e->id, id) == 0) {
-			e->draining = on;
-		}
-	}
-	(void)pthread_cond_broadcast(&r->changed);
-}
-
-static void close_all(struct loom_registry *r, const char *id)
-{
-	for (struct loom_entry *e = r->entries; e;) {
-		if (strcmp(e->id, id) == 0 && e->state == READY) {
-			close_entry(r, e);
-			e = r->entries; /* the list may be another one now */
-		} else {
-			e = e->next;
-		}
-	}
-}
-
-enum loom_status loom_registry_unload(struct loom_registry *r, const char *id, unsigned drain_ms, struct loom_err *err)
-{
-	struct timespec deadline = in_ms(drain_ms);
-	enum loom_status rc = LOOM_OK;
-	struct count c;
-	int late = 0;
-
-	(void)pthread_mutex_lock(&r->lock);
-	while (count_of(r, id).draining) { /* somebody else is unloading it */
-		(void)pthread_cond_wait(&r->changed, &r->lock);
-	}
-	c = count_of(r, id);
-	if (c.n == 0) {
-		rc = loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" is not loaded", id);
-	} else {
-		set_draining(r, id, true);
-		while ((c = count_of(r, id)).busy > 0 && !late) {
-			late = pthread_cond_timedwait(&r->changed, &r->lock, &deadline);
-		}
-		if (c.n == 0) {
-			rc = loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" is not loaded: its loading failed", id);
-		} else if (c.busy > 0) {
-			set_draining(r, id, false);
-			rc = loom_err_set(err, LOOM_E_CONFLICT, "model \"%.200s\" still has %d request%s in flight after %g s", id, c.pins,
-				c.pins == 1 ? "" : "s", drain_ms / 1000.0);
-		} else {
-			close_all(r, id);
-		}
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-	return rc;
-}
-
-static double idle_seconds(const struct loom_entry *e, uint64_t now)
-{
-	return e->pins > 0 || e->state != READY || now < e->last_used_ns ? 0 : (double)(now - e->last_used_ns) * 1e-9;
-}
-
-void loom_registry_each(struct loom_registry *r, void (*fn)(void *ctx, const struct loom_entry_info *i), void *ctx)
-{
-	uint64_t now = loom_clock_ns();
-
-	(void)pthread_mutex_lock(&r->lock);
-	for (struct loom_entry *e = r->entries; e; e = e->next) {
-		struct loom_entry_info info = {.resident = e->state == READY ? e->resident : NULL, .pins = e->pins,
-			.loading = e->state == LOADING, .phase = (enum loom_load_phase)atomic_load(&e->phase), .progress = atomic_load(&e->progress),
-			.idle_seconds = idle_seconds(e, now), .unload_in_seconds = -1};
-		if (e->state == CLOSING) {
-			continue;
-		}
-		(void)loom_str_copy(info.id, sizeof(info.id), e->id);
-		info.pins -= info.loading; /* the load itself is no request */
-		if (r->idle_minutes > 0) {
-			double left = r->idle_minutes * 60 - info.idle_seconds;
-			info.unload_in_seconds = left > 0 ? left : 0;
-		}
-		fn(ctx, &info);
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-}
-
-void loom_registry_sweep(struct loom_registry *r)
-{
-	bool again = r->idle_minutes > 0;
-
-	(void)pthread_mutex_lock(&r->lock);
-	while (again) {
-		uint64_t now = loom_clock_ns();
-		struct loom_entry *e = r->entries;
-		while (e && (e->state != READY || e->pins > 0 || e->draining || idle_seconds(e, now) < r->idle_minutes * 60)) {
-			e = e->next;
-		}
-		again = e != NULL;
-		if (e) {
-			close_entry(r, e);
-		}
-	}
 	(void)pthread_mutex_unlock(&r->lock);
 }
