@@ -175,6 +175,9 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 {
 	const struct loom_plan *p = loom_resident_plan(b->r);
 	static int32_t ids[LARGEST_STEP];
+	static const int64_t last = -1;
+	static const struct loom_capture_spec all = {.name = "h", .site = LOOM_SITE_HIDDEN, .layer_select = LOOM_SELECT_LIST, .layers = &last,
+		.n_layer = 1, .select = LOOM_SELECT_ALL, .dtype = LOOM_F32};
 	struct loom_profile times = {.best_ns = loom_calloc((size_t)p->n_op, sizeof(*times.best_ns))};
 	struct loom_roof roof;
 	struct loom_request q, streams[STREAMS];
@@ -188,6 +191,8 @@ int loom_bench_ops(struct loom_bench *b, bool json, int n_thread)
 		return loom_fail(&b->err);
 	}
 	q = loom_bench_generate(ids, (size_t)n, b->info.causal ? 1 : 0);
+	q.captures = &all; /* so that the last block, too, has all rows */
+	q.n_capture = 1;
 	if (!b->info.causal) {
 		q.kind = LOOM_REQUEST_EMBED;
 	}

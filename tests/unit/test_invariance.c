@@ -149,6 +149,84 @@ static void prefill_or_decode(const char *model)
 	loom_engine_free(e, 1000);
 }
 
+/* Behind the last block's keys only rows that somebody asked for are computed: two of each prompt are those of all rows. */
+static void few_rows(const char *model)
+{
+	static const int64_t last = -1;
+	int32_t ids[N_PROMPT][256];
+	int64_t positions[N_PROMPT][2];
+	struct loom_request q[N_PROMPT];
+	struct loom_capture_spec spec[N_PROMPT];
+	struct loom_answer a[N_PROMPT];
+	struct loom_err err;
+	size_t bad = 0;
+	struct loom_engine *e = tiny_engine(2, 100);
+	struct loom_resident *r = tiny_open(e, model);
+	for (int p = 0; p < N_PROMPT; p++) {
+		make_ids(ids[p], prompt_len[p], (uint32_t)p + 1);
+		tiny_request(&q[p], &spec[p], tiny_causal(r), ids[p], prompt_len[p], 0);
+		q[p].pooling = LOOM_POOL_CLS;
+		positions[p][0] = 3 + p;
+		positions[p][1] = (int64_t)prompt_len[p] - 2;
+		spec[p].layer_select = spec[p].select = LOOM_SELECT_LIST;
+		spec[p].layers = &last;
+		spec[p].positions = positions[p];
+		spec[p].n_layer = 1;
+		spec[p].n_position = 2;
+		loom_answer_init(&a[p]);
+	}
+	if (loom_engine_run_many(e, r, q, N_PROMPT, a, &bad, &err))
+		fail_msg("%s: item %zu: %s", model, bad, err.message);
+	for (int p = 0; p < N_PROMPT; p++) {
+		struct states base = run_alone(model, p, 2, 0);
+		size_t width = (size_t)a[p].captures[0].shape[2], n = prompt_len[p];
+		assert_int_equal(tiny_floats(&a[p].captures[0]), 2 * width);
+		for (size_t i = 0; i < 2; i++)
+			assert_memory_equal((const float *)a[p].captures[0].data + i * width,
+				base.data + base.n - (n - (size_t)positions[p][i]) * width, width * sizeof(float));
+		loom_free(base.data);
+		loom_answer_release(&a[p]);
+	}
+	loom_engine_release(e, r);
+	loom_engine_free(e, 1000);
+}
+
+/* The same of the last block's probabilities, whose rows also know how many keys there are. */
+static void few_probabilities(const char *model)
+{
+	static const int64_t last = -1, position = 11;
+	int32_t ids[17];
+	struct loom_request q;
+	struct loom_capture_spec spec;
+	struct loom_answer all, one;
+	struct loom_err err;
+	struct loom_engine *e = tiny_engine(2, 0);
+	struct loom_resident *r = tiny_open(e, model);
+	make_ids(ids, 17, 2);
+	tiny_request(&q, &spec, tiny_causal(r), ids, 17, 0);
+	q.pooling = LOOM_POOL_CLS;
+	spec.site = LOOM_SITE_ATTN_PROBS;
+	spec.layer_select = LOOM_SELECT_LIST;
+	spec.layers = &last;
+	spec.n_layer = 1;
+	loom_answer_init(&all);
+	if (loom_engine_run(e, r, &q, &all, &err) == LOOM_OK) { /* some models have no attention */
+		spec.select = LOOM_SELECT_LIST;
+		spec.positions = &position;
+		spec.n_position = 1;
+		tiny_run(e, r, &q, &one);
+		/* [layers, positions, heads, keys]; causal models' keys end at the last position asked for */
+		size_t heads = (size_t)all.captures[0].shape[2], keys = (size_t)one.captures[0].shape[3];
+		for (size_t h = 0; h < heads; h++)
+			assert_memory_equal((const float *)one.captures[0].data + h * keys,
+				(const float *)all.captures[0].data + ((size_t)position * heads + h) * 17, keys * sizeof(float));
+		loom_answer_release(&one);
+	}
+	loom_answer_release(&all);
+	loom_engine_release(e, r);
+	loom_engine_free(e, 1000);
+}
+
 /* A prompt whose beginning another left in pages gives what it gives alone. */
 static void shared_beginning(const char *model)
 {
@@ -242,6 +320,8 @@ static void test_model(void **state)
 	threads_and_chunks(model);
 	among_others(model);
 	prefill_or_decode(model);
+	few_rows(model);
+	few_probabilities(model);
 	shared_beginning(model);
 	every_isa(model);
 }

@@ -68,6 +68,14 @@ struct loom_device_state {
 	int32_t *tile0;              /* [max_tok + 1] first attention tile of each sequence */
 	void *memory;                /* all of the above but kv in one mapping */
 	size_t memory_bytes, kv_bytes, states_bytes;
+	/* cpu_narrow.c: from op narrow_at on (-1: never) a step has the rows that are wanted alone */
+	int32_t narrow_at;
+	bool live[LOOM_MAX_SLOT];    /* slots that are read behind it */
+	struct loom_batch kept;
+	struct loom_batch_seq *kept_seqs; /* [max_tok] */
+	int32_t *kept_lo, *kept_hi;  /* [max_tok] rows of each sequence in the step as it was sent */
+	int32_t *kept_keys;          /* [max_tok] keys that each sequence has */
+	int32_t *kept_out;           /* [max_out] */
 	/* the step that is running */
 	const struct loom_batch *batch;
 	struct loom_profile *profile; /* NULL: times are not wanted */
@@ -105,6 +113,14 @@ void loom_cpu_attend(struct loom_device_state *s, const struct loom_op *op);
 /* The probabilities of a copy's rows. */
 void loom_cpu_attn_probs(struct loom_device_state *s, const struct loom_op *op, const struct loom_tap_copy *c);
 
+/* cpu_narrow.c: the last op that stores keys, -1 where a later one wants all rows; live: the slots that are read behind it. */
+int32_t loom_cpu_narrow_at(const struct loom_plan *p, bool live[static LOOM_MAX_SLOT]);
+/* s->batch becomes the rows that are wanted; copies: those of later ops. */
+void loom_cpu_narrow(struct loom_device_state *s, const struct loom_tap_copy *copies, size_t n_copy);
+/* Where a row of the step as it was sent is now; it is one of the wanted. */
+int32_t loom_cpu_row_now(const struct loom_device_state *s, int32_t row);
+/* Keys that a sequence of s->batch has. */
+int32_t loom_cpu_keys(const struct loom_device_state *s, const struct loom_batch_seq *q);
 /* cpu_mix.c: the ops that keep a state. */
 void loom_cpu_conv(struct loom_device_state *s, const struct loom_op *op);
 void loom_cpu_scan(struct loom_device_state *s, const struct loom_op *op);

@@ -95,9 +95,10 @@ void loom_cpu_kv_store(struct loom_device_state *s, const struct loom_op *op)
 }
 
 /* The keys that a position sees. */
-static void sees(const struct loom_op *op, const struct loom_batch_seq *q, int32_t pos, int32_t *lo, int32_t *hi)
+static void sees(const struct loom_device_state *s, const struct loom_op *op, const struct loom_batch_seq *q, int32_t pos, int32_t *lo,
+	int32_t *hi)
 {
-	*hi = op->causal ? pos + 1 : q->pos0 + q->n_row;
+	*hi = op->causal ? pos + 1 : loom_cpu_keys(s, q);
 	*lo = 0;
 	if (op->window == 0) {
 		return;
@@ -114,7 +115,7 @@ static struct loom_attn_row row_at(const struct loom_device_state *s, const stru
 {
 	struct loom_attn_row row = {.q = NULL};
 
-	sees(op, q, pos, &row.lo, &row.hi);
+	sees(s, op, q, pos, &row.lo, &row.hi);
 	if (op->score_bias != LOOM_SCORE_PLAIN) {
 		loom_cpu_bias_row(s, op, head, pos, &row);
 	}

@@ -20,7 +20,7 @@ static uint64_t model_bytes(const struct loom_plan *plan)
 
 /* Where each array lies in the state's one mapping; all offsets are multiples of 64 bytes. */
 struct layout {
-	size_t slots[LOOM_MAX_SLOT], matmul, rounded, cos, sin, freq, tile0, layer_at, bias, total;
+	size_t slots[LOOM_MAX_SLOT], matmul, rounded, cos, sin, freq, tile0, layer_at, bias, kept_seqs, kept_rows, kept_out, total;
 	size_t moe_x, moe_h, moe_bytes, moe_row, moe_pair, moe_first, moe_products, mix_work, mix_floats, zeros, states;
 	size_t kv, page_floats;
 	int32_t rope_width, bias_stride;
@@ -140,6 +140,9 @@ static struct layout lay_out(const struct loom_plan *p, const struct loom_state_
 	l.sin = take(&l, (size_t)p->n_rope * tok, (size_t)l.rope_width, sizeof(float));
 	l.freq = take(&l, 1, (size_t)l.rope_width, sizeof(float));
 	l.tile0 = take(&l, tok + 1, 1, sizeof(int32_t));
+	l.kept_seqs = take(&l, tok, 1, sizeof(struct loom_batch_seq));
+	l.kept_rows = take(&l, tok, 3, sizeof(int32_t));
+	l.kept_out = take(&l, (size_t)o->max_out, 1, sizeof(int32_t));
 	lay_out_moe(&l, p, tok);
 	lay_out_mix(&l, p, o, threads);
 	l.layer_at = take(&l, (size_t)p->n_layer, 1, sizeof(size_t));
@@ -218,6 +221,12 @@ static enum loom_status state_new(struct loom_device_model *m, const struct loom
 	s->sin = (float *)(void *)(base + l.sin);
 	s->freq = (float *)(void *)(base + l.freq);
 	s->tile0 = (int32_t *)(void *)(base + l.tile0);
+	s->kept_seqs = (struct loom_batch_seq *)(void *)(base + l.kept_seqs);
+	s->kept_lo = (int32_t *)(void *)(base + l.kept_rows);
+	s->kept_hi = s->kept_lo + o->max_tok;
+	s->kept_keys = s->kept_hi + o->max_tok;
+	s->kept_out = (int32_t *)(void *)(base + l.kept_out);
+	s->narrow_at = loom_cpu_narrow_at(p, s->live);
 	s->rope_width = l.rope_width;
 	s->moe = (struct loom_cpu_moe){.x = (float *)(void *)(base + l.moe_x), .h = (float *)(void *)(base + l.moe_h),
 		.bytes = (char *)base + l.moe_bytes, .row = (int32_t *)(void *)(base + l.moe_row), .pair = (int32_t *)(void *)(base + l.moe_pair),

@@ -375,19 +375,24 @@ enum loom_status loom_cpu_exec(struct loom_device_state *s, const struct loom_ba
 	rope_tables(s);
 	for (int32_t i = 0; i < s->plan->n_op; i++) {
 		const struct loom_op *op = &s->plan->ops[i];
-		int32_t n_row = op->out_rows ? b->n_out : b->n_tok;
+		int32_t n_row = op->out_rows ? b->n_out : s->batch->n_tok;
 		if (n_row == 0) {
 			continue;
 		}
 		if (op->kind == LOOM_OP_TAP) {
 			for (; c < n_copy && copies[c].op == i; c++) {
-				copy_out(s, op, &copies[c]);
+				struct loom_tap_copy now = copies[c];
+				now.row0 = op->out_rows ? now.row0 : loom_cpu_row_now(s, now.row0);
+				copy_out(s, op, &now);
 			}
 			if (op->site == LOOM_SITE_LOGITS) {
 				*logits = loom_cpu_at(s, &op->a, 0);
 			}
 		} else {
 			(timed ? run_timed : run_op)(s, op, n_row);
+		}
+		if (i == s->narrow_at) {
+			loom_cpu_narrow(s, copies + c, n_copy - c);
 		}
 	}
 	if (timed) {
