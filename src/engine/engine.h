@@ -96,6 +96,8 @@ struct loom_model_info {
 enum loom_status loom_engine_probe(struct loom_engine *e, const char *id, struct loom_probe *out, int *configured, struct loom_err *err)
 	LOOM_MUST_CHECK;
 void loom_resident_info(const struct loom_resident *r, struct loom_model_info *out);
+/* The warning that the model is not where it was asked for: for residents that were there before (asked NULL: nowhere in particular). */
+void loom_engine_warn_device(const struct loom_engine *e, const char *asked, struct loom_model_info *info);
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);
 /* Sites of the model: presence, width, layers (model.h). */
 void loom_resident_site(const struct loom_resident *r, enum loom_site site, struct loom_site_info *out);

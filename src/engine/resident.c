@@ -17,6 +17,8 @@
 
 /* ---- device ---- */
 
+#define NO_DEVICE "no CUDA device here (%.32s was asked for): running on the CPU"
+
 static bool is_cuda(const char *d)
 {
 	if (strncmp(d, "cuda", 4) != 0 || (d[4] != 0 && d[4] != ':'))
@@ -57,8 +59,18 @@ static enum loom_status choose_device(struct loom_resident *r, const char *devic
 	if (!r->backend)
 		return loom_err_set(err, LOOM_E_UNAVAILABLE, "no backend for the CPU in this build");
 	loom_str_copy(r->device, sizeof r->device, "cpu");
-	snprintf(r->warning, sizeof r->warning, "no CUDA device here (%.32s was asked for): running on the CPU", device);
+	snprintf(r->warning, sizeof r->warning, NO_DEVICE, device);
 	return LOOM_OK;
+}
+
+void loom_engine_warn_device(const struct loom_engine *e, const char *asked, struct loom_model_info *info)
+{
+	char device[64];
+	if (!asked || !is_cuda(asked) || info->warning[0])
+		return;
+	loom_engine_device(e, asked, device, sizeof device);
+	if (!is_cuda(device))
+		snprintf(info->warning, sizeof info->warning, NO_DEVICE, asked);
 }
 
 /* ---- opening ---- */

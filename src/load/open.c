@@ -309,6 +309,10 @@ enum loom_status loom_source_open(const struct loom_source *s, int loader, const
 	int first = loader < 0 ? loom_loader_detect(s, order) : loader;
 	enum loom_status rc;
 
+	if (first == LOOM_LOADER_TRANSFORMERS && loader < 0 && !loom_loader_marked(LOOM_LOADER_TRANSFORMERS, s)) {
+		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\": its folder holds no model: expected config.json (with safetensors weights), "
+			"modules.json, loom.json or a .gguf file", s->id);
+	}
 	if (first < 0) {
 		return loom_err_set(err, LOOM_E_MODEL, "model \"%.200s\" is %s, which none of the loaders in loaders.fallback_order opens", s->id,
 			s->is_gguf ? "a GGUF file" : "a folder");

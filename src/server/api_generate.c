@@ -176,7 +176,7 @@ static enum loom_status run_many(struct loom_exchange *x, struct loom_run *run, 
 	rc = loom_engine_run_many(x->engine, run->r, p->items, n, x->answers, &bad, err);
 	if (rc) {
 		bool own = rc == LOOM_E_INVALID || rc == LOOM_E_TOO_LARGE || rc == LOOM_E_MEMORY;
-		return own && bad < n ? blame(list, bad, err) : rc;
+		return own && bad < n && strcmp(err->param, "model") != 0 ? blame(list, bad, err) : rc;
 	}
 	if (p->req.dry_run) {
 		return loom_encode_dry_run_batch(&x->body, x->answers, n, err);

@@ -90,6 +90,7 @@ enum loom_status loom_api_models(struct loom_exchange *x, struct loom_err *err)
 struct search {
 	const char *id;
 	bool found, ready;
+	struct loom_model_info info; /* of the last one of that id */
 };
 
 static void look(void *arg, const struct loom_model_info *i)
@@ -99,18 +100,22 @@ static void look(void *arg, const struct loom_model_info *i)
 	if (strcmp(i->id, s->id) == 0) {
 		s->found = true;
 		s->ready = !i->loading;
+		s->info = *i;
 	}
 }
 
-/* The id as it is, else with "--" read as "/". */
-static bool find_loaded(struct loom_engine *e, const char *id, char *out, size_t cap)
+/* The id as it is, else with "--" read as "/". seen (may be NULL): what is known of it. */
+static bool find_loaded(struct loom_engine *e, const char *id, char *out, size_t cap, struct loom_model_info *seen)
 {
-	struct search s = {out, false, false};
+	struct search s = {.id = out};
 	size_t n = 0;
 
 	(void)loom_str_copy(out, cap, id);
 	loom_engine_each(e, look, &s);
 	if (s.found) {
+		if (seen) {
+			*seen = s.info;
+		}
 		return s.ready;
 	}
 	for (const char *p = id; *p && n + 1 < cap; p++) {
@@ -123,6 +128,9 @@ static bool find_loaded(struct loom_engine *e, const char *id, char *out, size_t
 	}
 	out[n] = '\0';
 	loom_engine_each(e, look, &s);
+	if (seen) {
+		*seen = s.info;
+	}
 	return s.ready;
 }
 
@@ -178,13 +186,13 @@ static void put_sites(struct loom_json_out *j, const struct loom_resident *r)
 
 enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 {
-	struct loom_model_info info;
+	struct loom_model_info info, seen;
 	struct loom_resident *r = NULL;
 	struct loom_json_out j;
 	char id[512];
 	enum loom_status rc;
 
-	if (!find_loaded(x->engine, x->rest, id, sizeof(id))) {
+	if (!find_loaded(x->engine, x->rest, id, sizeof(id), &seen)) {
 		return loom_err_set(err, LOOM_E_NOT_FOUND, "model \"%.200s\" is not loaded", x->rest);
 	}
 	struct loom_load_spec spec = {.id = id, .loader = -1};
@@ -193,7 +201,10 @@ enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 		return rc;
 	}
 	loom_resident_info(r, &info);
-	info.in_flight -= info.in_flight > 0; /* this request itself is none */
+	/* As it was before this request, which itself is no use of the model. */
+	info.idle_seconds = seen.idle_seconds;
+	info.auto_unload_in = seen.auto_unload_in;
+	info.in_flight = seen.in_flight;
 	loom_json_out_init(&j, &x->body.head);
 	loom_json_open(&j, '{');
 	put_info(&j, &info);
@@ -232,7 +243,7 @@ static enum loom_status parse_quantization(void *target, const char *name, const
 			return LOOM_OK;
 		}
 	}
-	return loom_input_wrong(name, "none, 4bit, 8bit, gptq or awq", v, err);
+	return loom_input_wrong(name, "none, 4bit, 4bit-double, 8bit, gptq or awq", v, err);
 }
 
 static const struct loom_input_word dtypes[] = {{"auto", LOOM_DTYPE_UNKNOWN}, {"float32", LOOM_F32}, {"float16", LOOM_F16}, {"bfloat16", LOOM_BF16},
@@ -287,6 +298,7 @@ enum loom_status loom_api_model_load(struct loom_exchange *x, struct loom_err *e
 	if (rc == LOOM_OK) {
 		(void)loom_str_copy(x->facts.model, sizeof(x->facts.model), spec.id);
 		loom_resident_info(r, &info);
+		loom_engine_warn_device(x->engine, spec.device, &info);
 		loom_json_out_init(&j, &x->body.head);
 		put_loaded(&j, &info);
 		loom_engine_release(x->engine, r);
@@ -300,7 +312,7 @@ enum loom_status loom_api_model_unload(struct loom_exchange *x, struct loom_err 
 {
 	struct loom_json_out j;
 	char id[512];
-	bool found = find_loaded(x->engine, x->rest, id, sizeof(id));
+	bool found = find_loaded(x->engine, x->rest, id, sizeof(id), NULL);
 	enum loom_status rc = loom_engine_unload(x->engine, x->rest, x->opts->drain_seconds * 1000, err);
 
 	if (rc) {

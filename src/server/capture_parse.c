@@ -204,6 +204,9 @@ static enum loom_status parse_one(struct loom_parsed *p, const json_t *v, struct
 		return wrong("capture", "an object or a list of objects", v, err);
 	}
 	if ((rc = loom_check_fields(v, fields, err))) {
+		char param[sizeof(err->param)];
+		(void)snprintf(param, sizeof(param), "capture%s%.50s", err->param[0] ? "." : "", err->param);
+		(void)loom_str_copy(err->param, sizeof(err->param), param);
 		(void)loom_err_prefix(err, "capture");
 		return rc;
 	}

@@ -1,4 +1,5 @@
 """Life of models, health, tokenizing, and the end of a server."""
+import os
 import signal
 import threading
 import time
@@ -65,7 +66,7 @@ def test_sigterm_lets_work_finish(new_server, tiny):
     s.p.send_signal(signal.SIGTERM)
     t.join()
     assert got[0].status_code in (200, 503)
-    assert s.p.wait(20) == 0
+    assert s.p.wait(60) == 0
 
 
 def test_starts_quickly(new_server):
@@ -73,4 +74,34 @@ def test_starts_quickly(new_server):
     s = new_server("--log-level", "error")
     took = time.time() - t
     assert s.stop() == 0
-    assert took < 5  # a bound for broken, not for slow: docs/performance.md has the number
+    assert took < 30  # a bound for broken, not for slow: docs/performance.md has the number
+
+
+def test_what_one_model_is_said_to_be(new_server, tiny):
+    """GET /models/{id} tells the same as the list, and looking is no use of the model."""
+    s = new_server("--log-level", "error")
+    c, m = s.client, tiny("llama-gqa")
+    c.post("/models/load", json=dict(model=m))
+    time.sleep(0.1)
+    one, listed = c.get("/models/" + m).json(), c.get("/models").json()["loaded_models"][0]
+    assert one.pop("sites") and set(one) == set(listed) and one["in_flight"] == 0
+    for key in set(one) - {"idle_seconds", "auto_unload_in"}:
+        assert one[key] == listed[key]
+    assert one["idle_seconds"] >= 0.1 and 0 < one["auto_unload_in"] < 1200
+    if not os.path.exists("/dev/nvidia0"):  # loaded on the CPU, and asked for elsewhere
+        r = c.post("/models/load", json=dict(model=m, device="cuda:0")).json()
+        assert r["device"] == "cpu" and "no CUDA device here (cuda:0 was asked for)" in r["warning"]
+        assert "warning" not in c.post("/models/load", json=dict(model=m, device="cpu")).json()
+    assert s.stop() == 0
+
+
+def test_messages_name_what_is_at_fault(post, tiny, tmp_path):
+    for route, body, param, says in [
+            ("/generate", dict(model=str(tmp_path), prompt="x"), None, "its folder holds no model: expected config.json"),
+            ("/generate", dict(model=tiny("llama-gqa"), prompt="x", capture=dict(layer=[1])), "capture.layer", "did you mean \"layers\""),
+            ("/rerank", dict(model=tiny("bert"), query="x", texts=["a", "b"]), "model", "this model (BertModel) has no classifier's head"),
+            ("/generate/batch", dict(model=tiny("bert"), prompts=["a", "b"]), "model", "this model (BertModel) can't generate text"),
+            ("/generate/batch", dict(model=tiny("llama-gqa"), prompts=["a", ""]), "prompts[1]", "prompts[1]: no tokens"),
+            ("/models/load", dict(model=tiny("llama-gqa"), quantization="3bit"), "quantization", "none, 4bit, 4bit-double, 8bit, gptq or awq")]:
+        r = post(route, **body)
+        assert r.status_code in (404, 422) and r.json()["error"]["param"] == param and says in r.json()["detail"], r.text
