@@ -245,17 +245,18 @@ def test_time_limits(new_server, monkeypatch, tiny):
                 time.sleep(0.05)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert answers(read_all(slow))[0][0] == 408
-        assert answers(read_all(body))[0][0] == 408
-        assert read_all(silent) == b"" and time.time() - start < 8
-        assert answers(read_all(idle, 6))[0][0] == 200 and time.time() - start < 8
+        # the defaults are 15, 30 and 60 seconds
+        assert answers(read_all(slow, 14))[0][0] == 408
+        assert answers(read_all(body, 14))[0][0] == 408
+        assert read_all(silent, 14) == b"" and time.time() - start < 14
+        assert answers(read_all(idle, 40))[0][0] == 200 and time.time() - start < 45
         # an answer that nobody takes: its connection ends, the server goes on
         big = json.dumps(dict(model=tiny("qwen2"), prompt=[1] * 400, max_tokens=0, capture=[dict(name=str(i), layers="all", positions="all") for i in range(16)])).encode()
         stuck = socket.socket()
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.connect(("127.0.0.1", s.port))
         stuck.sendall(P(b"Content-Length: %d\r\n" % len(big), big))
-        deadline = time.time() + 10
+        deadline = time.time() + 60
         while time.time() < deadline and b"/generate\",method=\"POST\",status=\"200\"" not in s.client.get("/metrics").content:
             time.sleep(0.1)
         assert b"/generate\",method=\"POST\",status=\"200\"" in s.client.get("/metrics").content
@@ -279,7 +280,7 @@ def test_more_connections_than_allowed(new_server, monkeypatch):
         assert codes.count(200) == 20 and codes.count(503) == 20
         for c in held:
             c.close()
-        deadline = time.time() + 5
+        deadline = time.time() + 30
         while time.time() < deadline:
             try:
                 if s.client.get("/health").status_code == 200:

@@ -48,15 +48,25 @@ def long_requests(s, model, n, route="/generate", **body):
     return threads, got
 
 
-def end(s, timeout, sig=signal.SIGTERM):
-    """(status, seconds) of the server's end."""
-    began = time.time()
+def end(s, sig=signal.SIGTERM):
+    """The status of the server's end. On a machine at work seconds say little: what must be quick is told from what is not by a wait of minutes."""
     s.p.send_signal(sig)
-    rc = s.p.wait(timeout)
-    took = time.time() - began
+    rc = s.p.wait(60)
     s.client.close()
     s.p.stderr.close()
-    return rc, took
+    return rc
+
+
+def closed(s):
+    """Waits until the server takes no more connections: it has seen the signal."""
+    until = time.time() + 30
+    while time.time() < until:
+        try:
+            socket.create_connection(("127.0.0.1", s.port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.005)
+    raise AssertionError("it still listens")
 
 
 def unload_it(url, model):
@@ -77,13 +87,12 @@ def nothing_left(pid):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_server_ends_at_once(new_server, tiny, sig):
-    s = new_server("--log-level", "error")
+    s = new_server("--log-level", "error", "--drain-seconds", "600")
     s.client.post("/models/load", json=dict(model=tiny("llama-gqa")))  # a keep-alive connection stays open
     host, port = s.url.split("//")[1].split(":")
     with socket.create_connection((host, int(port))) as silent, socket.create_connection((host, int(port))) as slow:
         slow.sendall(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Le")
-        rc, took = end(s, 20, sig)
-        assert rc == 0 and took < 5
+        assert end(s, sig) == 0
         silent.close()
     nothing_left(s.p.pid)
 
@@ -101,7 +110,7 @@ def test_what_runs_finishes_and_nothing_new_begins(new_server, endless):
                 late.append(0)  # the listener is closed
             time.sleep(0.02)
     s.p.send_signal(signal.SIGTERM)
-    time.sleep(0.05)
+    closed(s)
     t = threading.Thread(target=try_again)
     t.start()
     for x in threads:
@@ -117,10 +126,9 @@ def test_what_runs_finishes_and_nothing_new_begins(new_server, endless):
 def test_work_that_takes_too_long_is_told(new_server, endless):
     s = new_server("--log-level", "error", "--drain-seconds", "1")
     threads, got = long_requests(s, endless, 4)
-    rc, took = end(s, 30)
+    assert end(s) == 0
     for t in threads:
         t.join()
-    assert rc == 0 and took < 1 + 5
     assert [g[0] for g in got] == [503] * 4, got
     assert all(json.loads(g[1])["error"]["code"] == "unavailable" for g in got)
     nothing_left(s.p.pid)
@@ -129,10 +137,9 @@ def test_work_that_takes_too_long_is_told(new_server, endless):
 def test_no_time_to_drain(new_server, endless):
     s = new_server("--log-level", "error", "--drain-seconds", "0")
     threads, got = long_requests(s, endless, 4)
-    rc, took = end(s, 30)
+    assert end(s) == 0
     for t in threads:
         t.join()
-    assert rc == 0 and took < 4
     assert {g[0] for g in got} <= {503, 0}
 
 
@@ -142,10 +149,9 @@ def test_streams_end_with_an_event(new_server, endless):
         assert s.stop() == 0
         pytest.skip("no streams in this build")
     threads, got = long_requests(s, endless, 4, route="/generate/stream")
-    rc, took = end(s, 30)
+    assert end(s) == 0
     for t in threads:
         t.join()
-    assert rc == 0 and took < 1 + 5
     for status, text in got:
         events = [e for e in text.split("\n\n") if e]
         assert status == 200 and events[-1].startswith("event: error\n"), events[-1]
@@ -153,13 +159,12 @@ def test_streams_end_with_an_event(new_server, endless):
 
 
 def test_the_second_signal_is_now(new_server, endless):
-    s = new_server("--log-level", "error", "--drain-seconds", "60")
+    s = new_server("--log-level", "error", "--drain-seconds", "600")
     threads, _ = long_requests(s, endless, 2)
     s.p.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    closed(s)
     assert s.p.poll() is None
-    rc, took = end(s, 10)
-    assert rc == 0 and took < 2
+    assert end(s) == 0
     for t in threads:
         t.join()
 
@@ -194,11 +199,10 @@ def test_while_a_model_loads_and_while_one_is_unloaded(new_server, tiny, tmp_pat
             u.start()
         else:
             time.sleep(0.05)
-        rc, took = end(s, 30)
+        assert end(s) == 0
         t.join()
         if unload:
             u.join()
-        assert rc == 0 and took < 10
         assert set(got) <= {200, 503, 0}
 
 

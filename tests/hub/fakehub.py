@@ -264,6 +264,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             try:
                 for i in range(0, len(part), hub.chunk):
                     self.wfile.write(part[i:i + hub.chunk])
+                    hub.n_chunk += 1
                     time.sleep(hub.pause)
             finally:
                 with hub.lock:
@@ -280,6 +281,7 @@ class Hub:
         self.token = "hf_test"
         self.faults, self.sticky, self.log = {}, set(), []
         self.chunk, self.pause = 0, 0
+        self.n_chunk = 0  # pieces sent so far, of all bodies
         self.active, self.peak = 0, 0  # bodies under way, and the most there were at once
         self.servers = []
         self.url = self.start("hub", "127.0.0.1", certificate)

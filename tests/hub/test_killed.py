@@ -34,25 +34,28 @@ def test_killed_at_any_moment(hub, loom, loom_bin, env, cache):
     random.seed(os.environ.get("LOOM_TEST_SEED", "kill"))
     folder = cache / "models--org--llama"
     commits, killed = {}, 0
-    hub.chunk, hub.pause = 1 << 12, 0.006
+    hub.chunk, hub.pause = 1 << 12, 0.004
     repo = new_commit(hub, 0)
     commits[repo.commit] = repo
-    start = time.monotonic()
     assert loom("pull", "org/llama").returncode == 0
-    longest = min(0.9 * (time.monotonic() - start), 0.5)  # on this machine, today
+    whole = hub.n_chunk  # pieces of a whole download: the moments are counted in those, which no busy machine moves
     repo = new_commit(hub, n_commit := 1)
     commits[repo.commit] = repo
     while killed < KILLS:
         p = subprocess.Popen([loom_bin, "pull", "org/llama"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            assert p.wait(random.uniform(0, longest)) == 0
-            n_commit += 1
-            repo = new_commit(hub, n_commit)
-            commits[repo.commit] = repo
-        except subprocess.TimeoutExpired:
+        until = hub.n_chunk + random.randrange(whole)
+        while p.poll() is None and hub.n_chunk < until:
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.004))
+        if p.poll() is None:
             p.send_signal(signal.SIGKILL)
             p.wait()
             killed += 1
+        else:
+            assert p.returncode == 0
+            n_commit += 1
+            repo = new_commit(hub, n_commit)
+            commits[repo.commit] = repo
         check_cache(cache)
         check_names(folder, commits)
     resumed = [r for r in hub.requests("store") if "Range" in r[3]]
@@ -84,13 +87,16 @@ def test_a_server_that_ends_stops_its_download(hub, loom_bin, env, cache, new_se
     t.start()
     while not hub.requests("store"):
         time.sleep(0.02)
-    time.sleep(0.2)
-    seen = httpx.get(s.url + "/models").json()["loaded_models"]
-    assert seen and seen[0]["state"] == "loading" and seen[0]["phase"] == "downloading" and 0 < seen[0]["progress"] < 1, seen
-    start = time.monotonic()
+    hub.pause = 0.5  # from here on it would take minutes
+    while True:
+        seen = httpx.get(s.url + "/models").json()["loaded_models"]
+        assert seen and seen[0]["state"] == "loading", seen
+        if seen[0]["phase"] == "downloading" and seen[0]["progress"] > 0:
+            break
+        time.sleep(0.02)
+    assert seen[0]["progress"] < 1
     assert s.stop() == 0
     t.join()
-    assert time.monotonic() - start < 5
     assert answers[0].status_code == 503, answers[0].text
     check_cache(cache)
     hub.chunk = 0
