@@ -16,7 +16,7 @@ libraries_of() {
 case ${1:-} in
 build)
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends gcc libc6-dev make binutils libmicrohttpd-dev libjansson-dev libyaml-dev libpcre2-dev \
+	apt-get install -y -qq --no-install-recommends gcc libc6-dev make binutils libjansson-dev libyaml-dev libpcre2-dev \
 		libutf8proc-dev libcurl4-openssl-dev libssl-dev >/dev/null
 	make -s -j"$(nproc)" BUILD=/tmp/build all
 	strip -o /tmp/loom /tmp/build/loom
