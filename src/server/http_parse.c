@@ -37,15 +37,15 @@ enum loom_status loom_http_head_size(const char *data, size_t n, size_t *seen, s
 		if ((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f) {
 			return bad(err, "a control character");
 		}
+		if (i - start >= LOOM_MAX_HEADER_BYTES + LOOM_MAX_URI_BYTES) {
+			return loom_err_set(err, LOOM_E_HEADERS, "the request's head is over %u bytes", LOOM_MAX_HEADER_BYTES + LOOM_MAX_URI_BYTES);
+		}
 		if (c == '\n' && i >= start + 3 && data[i - 2] == '\n' && data[i - 3] == '\r') {
 			*size = i + 1;
 			break;
 		}
 		if (i - start == LOOM_MAX_URI_BYTES + 64 && !memchr(data + start, '\n', i - start)) {
 			return loom_err_set(err, LOOM_E_URI, "the request line is over %d bytes", LOOM_MAX_URI_BYTES);
-		}
-		if (i - start >= LOOM_MAX_HEADER_BYTES + LOOM_MAX_URI_BYTES) {
-			return loom_err_set(err, LOOM_E_HEADERS, "the request's head is over %d bytes", LOOM_MAX_HEADER_BYTES);
 		}
 	}
 	return LOOM_OK;
@@ -195,12 +195,16 @@ static enum loom_status parse_framing(struct loom_http_head *h, struct loom_err 
 	return length ? parse_length(h, length, err) : LOOM_OK;
 }
 
+/* A name or an address, an IPv6 one in brackets, and a port or none. */
 static bool host_like(const char *s)
 {
-	static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:[]%";
-	size_t n = strlen(s);
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%";
+	size_t n = strlen(s), name = s[0] == '[' ? strcspn(s, "]") + 1 : strspn(s, chars);
 
-	return n > 0 && n < 256 && strspn(s, chars) == n;
+	if (name == 0 || n >= 256 || name > n || (s[0] == '[' && strspn(s + 1, "0123456789abcdefABCDEF:.%") + 2 < name)) {
+		return false;
+	}
+	return name == n || (s[name] == ':' && n - name <= 6 && strspn(s + name + 1, "0123456789") == n - name - 1);
 }
 
 static enum loom_status parse_rest(struct loom_http_head *h, struct loom_err *err)
