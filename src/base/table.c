@@ -90,16 +90,36 @@ bool loom_table_put(struct loom_table *t, const char *key, size_t len, int64_t v
 	return true;
 }
 
-void loom_table_prefetch(const struct loom_table *t, const char *key, size_t len)
+uint64_t loom_table_hash(const struct loom_table *t, const char *key, size_t len)
+{
+	return hash_of(t->seed, key, len);
+}
+
+void loom_table_prefetch(const struct loom_table *t, uint64_t hash)
 {
 	if (t->cap)
-		__builtin_prefetch(&t->slots[(size_t)hash_of(t->seed, key, len) & (t->cap - 1)]);
+		__builtin_prefetch(&t->slots[(size_t)hash & (t->cap - 1)]);
+}
+
+void loom_table_prefetch_key(const struct loom_table *t, uint64_t hash)
+{
+	if (!t->cap)
+		return;
+	size_t i = (size_t)hash & (t->cap - 1);
+	while (t->slots[i].key && t->slots[i].hash != hash)
+		i = (i + 1) & (t->cap - 1);
+	__builtin_prefetch(t->slots[i].key);
+}
+
+int64_t loom_table_get_hashed(const struct loom_table *t, uint64_t hash, const char *key, size_t len, int64_t missing)
+{
+	if (!t->cap)
+		return missing;
+	const struct loom_table_slot *s = slot_of(t->slots, t->cap, hash, key, len);
+	return s->key ? s->value : missing;
 }
 
 int64_t loom_table_get(const struct loom_table *t, const char *key, size_t len, int64_t missing)
 {
-	if (!t->cap)
-		return missing;
-	const struct loom_table_slot *s = slot_of(t->slots, t->cap, hash_of(t->seed, key, len), key, len);
-	return s->key ? s->value : missing;
+	return loom_table_get_hashed(t, hash_of(t->seed, key, len), key, len, missing);
 }

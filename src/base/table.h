@@ -19,8 +19,12 @@ bool loom_table_init(struct loom_table *t, size_t expected);
 void loom_table_release(struct loom_table *t);
 /* Inserts or replaces. false: out of memory. */
 bool loom_table_put(struct loom_table *t, const char *key, size_t len, int64_t value);
-/* Asks for the memory that a look-up of key soon will touch. */
-void loom_table_prefetch(const struct loom_table *t, const char *key, size_t len);
+/* Look-ups in steps, for many of them one behind the other: each asks for the memory that the next will touch. The hash of a key, valid while the
+ * table is not released; the slot; the key in it; what loom_table_get gives. */
+uint64_t loom_table_hash(const struct loom_table *t, const char *key, size_t len);
+void loom_table_prefetch(const struct loom_table *t, uint64_t hash);
+void loom_table_prefetch_key(const struct loom_table *t, uint64_t hash);
+int64_t loom_table_get_hashed(const struct loom_table *t, uint64_t hash, const char *key, size_t len, int64_t missing);
 /* Value, or missing. */
 int64_t loom_table_get(const struct loom_table *t, const char *key, size_t len, int64_t missing);
 

@@ -26,12 +26,17 @@ struct loom_bpe_merge {
 
 /* --- the table of merges */
 
-static struct loom_bpe_rule *slot_of(const struct loom_bpe *b, int32_t left, int32_t right)
+static size_t home_of(const struct loom_bpe *b, int32_t left, int32_t right)
 {
 	uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ b->seed;
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
-	size_t i = (size_t)(h ^ h >> 32) & (b->cap - 1);
+	return (size_t)(h ^ h >> 32) & (b->cap - 1);
+}
+
+static struct loom_bpe_rule *slot_of(const struct loom_bpe *b, int32_t left, int32_t right)
+{
+	size_t i = home_of(b, left, right);
 	while (b->rules[i].left >= 0 && (b->rules[i].left != left || b->rules[i].right != right))
 		i = (i + 1) & (b->cap - 1);
 	return &b->rules[i];
@@ -96,18 +101,21 @@ static bool names(const struct loom_vocab *v, int32_t id, const char *s, size_t 
 	       memcmp(v->tokens[id].s, s, n) == 0;
 }
 
-enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
-	struct loom_err *err)
+enum loom_status loom_bpe_resolve(struct loom_bpe *b, const struct loom_bpe_pair *p, int32_t ids[3], struct loom_err *err)
 {
 	char joined[BPE_MAX_STRING];
-	int32_t l = loom_vocab_id(b->vocab, left, n_left), r = loom_vocab_id(b->vocab, right, n_right), id = -1;
-	if (l < 0 || r < 0)
-		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" is not in the vocabulary", b->n,
-			(int)((l < 0 ? n_left : n_right) < 60 ? (l < 0 ? n_left : n_right) : 60), l < 0 ? left : right);
-	if (n_right >= b->n_prefix && n_left + n_right - b->n_prefix <= sizeof joined) {
-		size_t n = n_left + n_right - b->n_prefix;
-		memcpy(joined, left, n_left);
-		memcpy(joined + n_left, right + b->n_prefix, n_right - b->n_prefix);
+	const struct loom_table *t = &b->vocab->by_name;
+	int32_t l = (int32_t)loom_table_get_hashed(t, p->h_left, p->left, p->n_left, -1);
+	int32_t r = (int32_t)loom_table_get_hashed(t, p->h_right, p->right, p->n_right, -1), id = -1;
+	if (l < 0 || r < 0) {
+		size_t n = l < 0 ? p->n_left : p->n_right;
+		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" is not in the vocabulary", b->n, (int)(n < 60 ? n : 60),
+			l < 0 ? p->left : p->right);
+	}
+	if (p->n_right >= b->n_prefix && p->n_left + p->n_right - b->n_prefix <= sizeof joined) {
+		size_t n = p->n_left + p->n_right - b->n_prefix;
+		memcpy(joined, p->left, p->n_left);
+		memcpy(joined + p->n_left, p->right + b->n_prefix, p->n_right - b->n_prefix);
 		id = b->last; /* most files list merges in the order of what they make: the same token again, or the next */
 		if (!names(b->vocab, id, joined, n) && !names(b->vocab, ++id, joined, n))
 			id = loom_vocab_id(b->vocab, joined, n);
@@ -115,8 +123,26 @@ enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_lef
 	}
 	if (id < 0)
 		return loom_err_set(err, LOOM_E_MODEL, "tokenizer: merge %zu: \"%.*s\" + \"%.*s\" gives no token of the vocabulary", b->n,
-			n_left < 40 ? (int)n_left : 40, left, n_right < 40 ? (int)n_right : 40, right);
-	return loom_bpe_add_ids(b, l, r, id, err);
+			p->n_left < 40 ? (int)p->n_left : 40, p->left, p->n_right < 40 ? (int)p->n_right : 40, p->right);
+	ids[0] = l;
+	ids[1] = r;
+	ids[2] = id;
+	return LOOM_OK;
+}
+
+void loom_bpe_prefetch(const struct loom_bpe *b, int32_t left, int32_t right)
+{
+	__builtin_prefetch(&b->rules[home_of(b, left, right)], 1);
+}
+
+enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
+	struct loom_err *err)
+{
+	const struct loom_table *t = &b->vocab->by_name;
+	const struct loom_bpe_pair p = { left, right, n_left, n_right, loom_table_hash(t, left, n_left), loom_table_hash(t, right, n_right) };
+	int32_t ids[3];
+	enum loom_status status = loom_bpe_resolve(b, &p, ids, err);
+	return status ? status : loom_bpe_add_ids(b, ids[0], ids[1], ids[2], err);
 }
 
 enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t n, struct loom_err *err)

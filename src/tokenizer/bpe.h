@@ -30,6 +30,15 @@ void loom_bpe_release(struct loom_bpe *b);
 /* The next merge in order of rank. Errors name it by its number. */
 enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,
 	struct loom_err *err) LOOM_MUST_CHECK;
+/* The same in two steps, for many merges one behind the other: the ids of the pair and of what it makes, for loom_bpe_add_ids. The hashes are those
+ * of vocab->by_name. And the memory that loom_bpe_add_ids will touch is asked for. */
+struct loom_bpe_pair {
+	const char *left, *right;
+	size_t n_left, n_right;
+	uint64_t h_left, h_right;
+};
+enum loom_status loom_bpe_resolve(struct loom_bpe *b, const struct loom_bpe_pair *p, int32_t ids[3], struct loom_err *err) LOOM_MUST_CHECK;
+void loom_bpe_prefetch(const struct loom_bpe *b, int32_t left, int32_t right);
 /* A merge as merges.txt has it: "left right". */
 enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t n, struct loom_err *err) LOOM_MUST_CHECK;
 /* The same by ids. */

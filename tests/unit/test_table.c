@@ -28,6 +28,12 @@ static void a_table_holds_what_was_put(void **state)
 	assert_int_equal(t.n, N);
 	for (int i = 0; i < N; i++)
 		assert_int_equal(loom_table_get(&t, keys[i], strlen(keys[i]), -1), i);
+	for (int i = 0; i < N; i++) { /* in steps */
+		uint64_t hash = loom_table_hash(&t, keys[i], strlen(keys[i]));
+		loom_table_prefetch(&t, hash);
+		loom_table_prefetch_key(&t, hash);
+		assert_int_equal(loom_table_get_hashed(&t, hash, keys[i], strlen(keys[i]), -1), i);
+	}
 	assert_int_equal(loom_table_get(&t, "absent", 6, -7), -7);
 	assert_true(loom_table_put(&t, "0", 1, 99));
 	assert_int_equal(loom_table_get(&t, keys[0], 1, -1), 99);
