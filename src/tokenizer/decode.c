@@ -1,4 +1,4 @@
-/* decode.c: the steps of decode.h. `tokenizers` gives each step the list of all strings; here a step gets
+/* decode.c: runs the steps of decode.h. `tokenizers` gives each step the list of all strings; here a step gets
  * them in order. After Fuse or ByteLevel there is one string, which comes in parts: a step that can't work
  * on parts collects them until the end. */
 #include "decode.h"
@@ -6,29 +6,11 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "bounds.h"
+#include "decode_step.h"
 #include "mem.h"
 #include "normalize.h"
-#include "pretokenize.h"
 #include "str.h"
 #include "unicode.h"
-
-enum kind { JOIN, BYTE_LEVEL, WORDPIECE, METASPACE, BYTE_FALLBACK, FUSE, REPLACE, STRIP, BPE_SUFFIX, CTC };
-
-struct loom_decode_step {
-	enum kind kind;
-	bool fused;                /* its input is one string in parts */
-	bool collects;             /* and it needs the whole */
-	const char *text;          /* [n_text] WordPiece: prefix; Replace: content; BPEDecoder: suffix; CTC: pad_token */
-	size_t n_text;
-	const char *delimiter;     /* [n_delimiter] CTC: word_delimiter_token */
-	size_t n_delimiter;
-	bool cleanup;              /* WordPiece, CTC */
-	struct loom_metaspace meta;
-	struct loom_regex *regex;  /* Replace */
-	uint32_t strip_cp;         /* Strip */
-	size_t strip_start, strip_stop;
-};
 
 struct step_state {
 	size_t n_item;         /* strings seen */
@@ -314,25 +296,25 @@ static bool strip(struct loom_decode_state *s, size_t k, const char *p, size_t n
 static bool run_step(struct loom_decode_state *s, size_t k, const char *p, size_t n)
 {
 	switch (s->d->steps[k].kind) {
-	case JOIN:
+	case LOOM_DECODE_JOIN:
 		return (s->steps[k].n_item++ == 0 || feed(s, k + 1, " ", 1)) && feed(s, k + 1, p, n);
-	case BYTE_LEVEL:
+	case LOOM_DECODE_BYTE_LEVEL:
 		return byte_level(s, k, p, n);
-	case WORDPIECE:
+	case LOOM_DECODE_WORDPIECE:
 		return wordpiece(s, k, p, n);
-	case METASPACE:
+	case LOOM_DECODE_METASPACE:
 		return metaspace(s, k, p, n);
-	case BYTE_FALLBACK:
+	case LOOM_DECODE_BYTE_FALLBACK:
 		return byte_fallback(s, k, p, n);
-	case FUSE:
+	case LOOM_DECODE_FUSE:
 		return feed(s, k + 1, p, n);
-	case REPLACE:
+	case LOOM_DECODE_REPLACE:
 		return replace(s, k, p, n);
-	case STRIP:
+	case LOOM_DECODE_STRIP:
 		return strip(s, k, p, n);
-	case BPE_SUFFIX:
+	case LOOM_DECODE_BPE_SUFFIX:
 		return bpe_suffix(s, k, p, n);
-	case CTC:
+	case LOOM_DECODE_CTC:
 		return ctc(s, k, p, n);
 	}
 	return false;
@@ -359,8 +341,8 @@ static bool finish_step(struct loom_decode_state *s, size_t k)
 		if (!ok)
 			return false;
 	}
-	bool ok = step->kind == BYTE_LEVEL ? drain_bytes(s, k, true) : step->kind == BYTE_FALLBACK ? flush_fallback(s, k)
-	          : step->kind == BPE_SUFFIX ? pass_kept(s, k, "") : true;
+	bool ok = step->kind == LOOM_DECODE_BYTE_LEVEL ? drain_bytes(s, k, true) : step->kind == LOOM_DECODE_BYTE_FALLBACK ? flush_fallback(s, k)
+	          : step->kind == LOOM_DECODE_BPE_SUFFIX ? pass_kept(s, k, "") : true;
 	st->n_item = st->stripped = 0;
 	st->past = false;
 	loom_buf_reset(&st->kept);
@@ -421,124 +403,3 @@ void loom_decode_state_free(struct loom_decode_state *s)
 	loom_free(s);
 }
 
-/* --- reading */
-
-struct reader {
-	struct loom_decoder *d;
-	struct loom_arena *arena;
-	struct loom_json_ctx ctx;
-	struct loom_err *err;
-};
-
-static enum loom_status read_text(struct reader *r, const json_t *spec, const char *key, const char **text, size_t *n)
-{
-	const json_t *v = json_object_get(spec, key);
-	if (!json_is_string(v))
-		return loom_err_set(r->err, LOOM_E_MODEL, "%s: %s: expected a string", r->ctx.where, key);
-	*n = json_string_length(v);
-	*text = loom_arena_strndup(r->arena, json_string_value(v), *n);
-	return *text ? LOOM_OK : loom_err_nomem(r->err, "the decoder", *n);
-}
-
-static enum loom_status read_strip(struct reader *r, const json_t *spec, struct loom_decode_step *step)
-{
-	const char *content = NULL;
-	int64_t start = 0, stop = 0;
-	enum loom_status status;
-	if ((status = loom_json_str(&r->ctx, spec, "content", &content, r->err)) ||
-	    (status = loom_json_int(&r->ctx, spec, "start", 0, INT32_MAX, &start, r->err)) ||
-	    (status = loom_json_int(&r->ctx, spec, "stop", 0, INT32_MAX, &stop, r->err)))
-		return status;
-	size_t n = content ? strlen(content) : 0;
-	if (n == 0 || loom_utf8_decode(content, n, &step->strip_cp) != n)
-		return loom_err_set(r->err, LOOM_E_MODEL, "%s: content: expected one character", r->ctx.where);
-	step->strip_start = (size_t)start;
-	step->strip_stop = (size_t)stop;
-	return LOOM_OK;
-}
-
-static enum loom_status read_fields(struct reader *r, const json_t *spec, struct loom_decode_step *step)
-{
-	enum loom_status status;
-	switch (step->kind) {
-	case WORDPIECE:
-		step->cleanup = true;
-		status = read_text(r, spec, "prefix", &step->text, &step->n_text);
-		return status ? status : loom_json_bool(&r->ctx, spec, "cleanup", &step->cleanup, r->err);
-	case METASPACE:
-		return loom_metaspace_read(&r->ctx, spec, &step->meta, r->err);
-	case REPLACE:
-		status = read_text(r, spec, "content", &step->text, &step->n_text);
-		return status ? status : loom_pattern_open(json_object_get(spec, "pattern"), r->ctx.where, &step->regex, r->err);
-	case STRIP:
-		return read_strip(r, spec, step);
-	case BPE_SUFFIX:
-		return read_text(r, spec, "suffix", &step->text, &step->n_text);
-	case CTC:
-		if ((status = read_text(r, spec, "pad_token", &step->text, &step->n_text)) ||
-		    (status = read_text(r, spec, "word_delimiter_token", &step->delimiter, &step->n_delimiter)))
-			return status;
-		return loom_json_bool(&r->ctx, spec, "cleanup", &step->cleanup, r->err);
-	default:
-		return LOOM_OK;
-	}
-}
-
-static enum loom_status read_step(struct reader *r, const json_t *spec, int depth)
-{
-	static const struct {
-		const char *type;
-		enum kind kind;
-	} kinds[] = { { "ByteLevel", BYTE_LEVEL }, { "WordPiece", WORDPIECE }, { "Metaspace", METASPACE },
-		{ "ByteFallback", BYTE_FALLBACK }, { "Fuse", FUSE }, { "Replace", REPLACE }, { "Strip", STRIP },
-		{ "BPEDecoder", BPE_SUFFIX }, { "CTC", CTC } };
-	const char *type = NULL;
-	const json_t *list = json_object_get(spec, "decoders");
-	enum loom_status status = loom_json_str(&r->ctx, spec, "type", &type, r->err);
-	if (status)
-		return status;
-	if (type && strcmp(type, "Sequence") == 0 && json_is_array(list) && depth <= LOOM_MAX_JSON_DEPTH) {
-		for (size_t i = 0; !status && i < json_array_size(list); i++)
-			status = read_step(r, json_array_get(list, i), depth + 1);
-		return status;
-	}
-	if (r->d->n_step == LOOM_MAX_STEPS)
-		return loom_err_set(r->err, LOOM_E_MODEL, "%s: more than %d steps", r->ctx.where, LOOM_MAX_STEPS);
-	for (size_t i = 0; type && i < sizeof kinds / sizeof kinds[0]; i++)
-		if (strcmp(type, kinds[i].type) == 0) {
-			struct loom_decode_step *step = &r->d->steps[r->d->n_step++];
-			step->kind = kinds[i].kind;
-			return read_fields(r, spec, step);
-		}
-	return loom_err_set(r->err, LOOM_E_MODEL, "tokenizer.json: decoder.type \"%.60s\" is not supported; supported: "
-		"BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece", type ? type : "");
-}
-
-enum loom_status loom_decoder_open(struct loom_decoder *d, struct loom_arena *a, const json_t *spec, struct loom_err *err)
-{
-	struct reader r = { d, a, { "tokenizer.json: decoder", LOOM_E_MODEL }, err };
-	bool fused = false;
-	enum loom_status status = LOOM_OK;
-	d->n_step = 0;
-	d->steps = loom_arena_alloc(a, LOOM_MAX_STEPS, sizeof *d->steps);
-	if (!d->steps)
-		return loom_err_nomem(err, "the decoder", LOOM_MAX_STEPS * sizeof *d->steps);
-	if (!spec || json_is_null(spec))
-		d->steps[d->n_step++].kind = JOIN;
-	else
-		status = read_step(&r, spec, 0);
-	for (size_t k = 0; k < d->n_step; k++) {
-		struct loom_decode_step *step = &d->steps[k];
-		step->fused = fused;
-		step->collects = fused && step->kind != FUSE && step->kind != METASPACE && !(step->kind == STRIP && !step->strip_stop);
-		fused = fused || step->kind == FUSE || step->kind == BYTE_LEVEL;
-	}
-	return status;
-}
-
-void loom_decoder_release(struct loom_decoder *d)
-{
-	for (size_t k = 0; k < d->n_step; k++)
-		loom_regex_free(d->steps[k].regex);
-	d->n_step = 0;
-}
