@@ -278,7 +278,8 @@ def stages(args, tmp):
     behavior = lambda: pick(["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"])
     pattern = lambda: pick(["a", " ", "", "ab", Regex("[aeiou]+"), Regex(r"\s+"), Regex(r"\p{L}+|\p{N}"), Regex(r"\w+|[^\w\s]+"), Regex("^|$"),
         Regex(r"(?=b)"), Regex(r"\b"), Regex("(?i)the|s"), Regex(r"[\p{L}&&[^a-m]]+"), Regex(r"[^\s[^a-z]]+"), Regex("."), Regex(r"\A.|.\z"),
-        Regex(r"[[:punct:]]"), Regex(r"\p{Han}+|\p{Hiragana}"), Regex(r"x*")])
+        Regex(r"[[:punct:]]"), Regex(r"\p{Han}+|\p{Hiragana}"), Regex(r"x*"), Regex(fx.LLAMA3), Regex(fx.GPT4O), Regex(r"(?<=\s)\S|(?<!a)b"),
+        Regex(r"\d{1,3}(?=(?:\d{3})*\b)"), Regex(r"(?>a+)b?|[^\W\d_]++"), Regex("[^\\x00-\\x7F]{2,3}?"), Regex(r"(a|the)\1?")])
     rules = fx.charsmap(fx.RULES)
     norm = lambda: pick([lambda: N.BertNormalizer(flag(), flag(), pick([None, True, False]), flag()), N.NFC, N.NFD, N.NFKC, N.NFKD, N.Lowercase,
         lambda: N.Strip(flag(), flag()), N.StripAccents, lambda: N.Replace(pattern(), pick(["", "x", "▁", "é"])), lambda: N.Prepend(pick(["▁", "ab"])),
@@ -291,7 +292,8 @@ def stages(args, tmp):
         lambda: D.CTC(pick(["<pad>", "a"]), pick("|e"), flag()), lambda: D.Metaspace(pick("▁a"), pick(["always", "never", "first"])), D.ByteFallback,
         lambda: D.Replace(pattern(), pick(["", "Z"])), D.Fuse, lambda: D.Strip(pick(" a▁"), rng.randint(0, 3), rng.randint(0, 3))])()
     some = lambda make, n: [make() for _ in range(rng.randint(0, n))]
-    names, skipped = list(fx.VARIANTS), 0
+    normalized = lambda folder, c: (lambda n: n.normalize_str(c) if n else c)(Tokenizer.from_file(str(folder / "tokenizer.json")).normalizer)
+    names, skipped, unclear = list(fx.VARIANTS), 0, 0
     for i in range(args.pipelines):
         source = pathlib.Path(__file__).parent.parent / "tests" / "tokenizers" / pick(names) / "tokenizer.json"
         t = Tokenizer.from_file(str(source))
@@ -315,12 +317,17 @@ def stages(args, tmp):
         if not survives(lambda: fx.write_cases(Tokenizer.from_file(str(folder / "tokenizer.json")), folder, args)):
             skipped += 1
             continue
+        contents = [normalized(folder, a["content"]) for a in j["added_tokens"] if a["normalized"]]
+        if "" in contents or len(set(contents)) < len(contents):
+            unclear += 1  # of two tokens that look the same the library takes either, from run to run
+            continue
         ok, out = run(args, "test_tokenizer", folder)
         if not ok:
             failed.append(folder.name)
             print(f"FAIL {i}:", {k: j[k] for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens")}, source.parent.name)
             print("\n".join(x[:300] for x in out.splitlines()[2:args.lines // 2]))
-    print(f"stages: {args.pipelines - skipped} pipelines as well as {skipped} on which the library panics or hangs")
+    print(f"stages: {args.pipelines - skipped - unclear} pipelines; {skipped} left out on which the library panics or hangs, {unclear} with added tokens "
+        "that normalizing makes equal or empty")
 
 
 PARTS = {"spm": spm, "config": config, "named": named, "files": files, "tekken": tekken, "gguf": gguf, "stages": stages}

@@ -50,8 +50,8 @@ def body(folder, cls, config, **kw):
     tokenizer(folder, **kw)
 
 
-def sentence(out, cls, config, layers, prompts=None, default=None):
-    """layers: width of the rows -> modules behind the transformer."""
+def sentence(out, cls, config, layers, prompts=None, default=None, **options):
+    """layers: width of the rows -> modules behind the transformer. options: of sentence_bert_config.json."""
     raw = out + ".raw"
     os.makedirs(raw)
     body(raw, cls, config)
@@ -60,6 +60,9 @@ def sentence(out, cls, config, layers, prompts=None, default=None):
     st = SentenceTransformer(modules=[t, *layers(config.hidden_size)], device="cpu", prompts=prompts or {}, default_prompt_name=default)
     st.save(out)
     shutil.rmtree(raw)
+    if options:
+        name = os.path.join(out, "sentence_bert_config.json")
+        json.dump({**json.load(open(name)), **options}, open(name, "w"))
     st = SentenceTransformer(out, device="cpu")
     cases = []
     for text in TEXTS:
@@ -124,6 +127,14 @@ def static(out, model2vec=False):
 bert = tf.BertConfig(**BERT)
 qwen = tf.Qwen3Config(vocab_size=V, hidden_size=30, intermediate_size=34, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
                       head_dim=6, max_position_embeddings=128, pad_token_id=259, bos_token_id=256, eos_token_id=257)
+gemma = tf.Gemma3TextConfig(vocab_size=V, hidden_size=30, intermediate_size=34, num_hidden_layers=3, num_attention_heads=5, num_key_value_heads=1,
+                            head_dim=6, max_position_embeddings=128, sliding_window=9, layer_types=["sliding_attention", "sliding_attention",
+                            "full_attention"], use_bidirectional_attention=True, query_pre_attn_scalar=6, pad_token_id=259, bos_token_id=256,
+                            eos_token_id=257)
+ROBERTA = {**BERT, "pad_token_id": 1, "type_vocab_size": 1}
+ROTARY = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=34, max_position_embeddings=128,
+              pad_token_id=259)
+identity = torch.nn.Identity()
 one = dict(num_labels=1)
 MODELS = {
     "static": lambda o: static(o),
@@ -137,6 +148,20 @@ MODELS = {
         m.Pooling(w, ("weightedmean", "mean_sqrt_len_tokens"), include_prompt=False)], prompts={"q": "find this: "}, default="q"),
     "last-token": lambda o: sentence(o, tf.Qwen3Model, qwen, lambda w: [m.Pooling(w, "lasttoken"), m.Normalize()],
                                      prompts={"query": "Instruct: find\nQuery:"}),
+    "minilm": lambda o: sentence(o, tf.BertModel, bert, lambda w: [m.Pooling(w, "mean"), m.Normalize()], max_seq_length=24, do_lower_case=True),
+    "e5": lambda o: sentence(o, tf.XLMRobertaModel, tf.XLMRobertaConfig(**ROBERTA), lambda w: [m.Pooling(w, "mean"), m.Normalize()],
+                             prompts={"query": "query: ", "passage": "passage: "}, default="passage"),
+    "mpnet": lambda o: sentence(o, tf.MPNetModel, tf.MPNetConfig(**ROBERTA), lambda w: [
+        m.Pooling(w, "mean"), m.Normalize()]),
+    "gte": lambda o: sentence(o, tf.GteModel, tf.GteConfig(**ROTARY), lambda w: [m.Pooling(w, "cls")]),
+    "nomic": lambda o: sentence(o, tf.NomicBertModel, tf.NomicBertConfig(**ROTARY), lambda w: [m.Pooling(w, "mean"), m.LayerNorm(w), m.Normalize()],
+                                prompts={"search_query": "search_query: ", "search_document": "search_document: "}),
+    "modernbert-embed": lambda o: sentence(o, tf.ModernBertModel, tf.ModernBertConfig(**{k: v for k, v in BERT.items() if k != "type_vocab_size"},
+                                           local_attention=14), lambda w: [m.Pooling(w, "mean"), m.Normalize()],
+                                           prompts={"query": "search_query: ", "document": "search_document: "}),
+    "embedding-gemma": lambda o: sentence(o, tf.Gemma3TextModel, gemma, lambda w: [
+        m.Pooling(w, "mean"), m.Dense(w, 40, bias=False, activation_function=identity), m.Dense(40, w, bias=False, activation_function=identity),
+        m.Normalize()], prompts={"query": "task: search result | query: ", "document": "title: none | text: "}),
     "cross-bert": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one)),
     "cross-bert-untyped": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one), pair_types=False),
     "cross-roberta": lambda o: cross(o, tf.XLMRobertaForSequenceClassification, tf.XLMRobertaConfig(

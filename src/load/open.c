@@ -259,6 +259,9 @@ static enum loom_status open_folder(const struct loom_source *s, enum loom_dtype
 		rc = read_class_head(o, dir, err);
 	}
 	rc = rc ? rc : o->st.fixed ? loom_tokenizer_open_bare(dir, &o->tokenizer, err) : loom_tokenizer_open(dir, &o->tokenizer, err);
+	if (rc == LOOM_OK && o->st.do_lower_case > 0 && !o->st.fixed) {
+		rc = loom_tokenizer_lower(o->tokenizer, err);
+	}
 	rc = rc ? rc : tokenizer_limit(dir, &limit, &o->types, err);
 	if (rc) {
 		return rc;

@@ -265,6 +265,9 @@ static enum loom_status read_prompts(struct loom_st_config *c, const char *dir, 
 	if (rc == LOOM_OK && c->prompts) {
 		json_object_foreach(prompts, name, text) {
 			struct loom_st_prompt *p = &c->prompts[c->n_prompt];
+			if (json_is_null(text)) {
+				continue;
+			}
 			if (!json_is_string(text)) {
 				rc = loom_err_set(err, LOOM_E_MODEL, "%s: prompts.%.80s: expected a string", ctx.where, name);
 				break;

@@ -97,7 +97,7 @@ static bool run_replace(const void *stage, struct loom_work *w, const struct loo
 		return false;
 	for (size_t i = 0; i < w->n_range; i++) {
 		struct loom_range r = w->ranges[i];
-		uint32_t start = w->now.start[p->off], end = start;
+		uint32_t start = p->off ? w->now.end[p->off - 1] : 0, end = start; /* before all of the text, or what lies behind the token before */
 		if (!r.match) {
 			if (!loom_text_copy(w, p->off + r.start, r.end - r.start))
 				return false;
@@ -329,6 +329,18 @@ enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_are
 	if (!n->steps)
 		return loom_err_nomem(err, "the normalizer", LOOM_MAX_STEPS * sizeof *n->steps);
 	return !spec || json_is_null(spec) ? LOOM_OK : read_step(&r, spec, 0);
+}
+
+bool loom_normalizer_lower(struct loom_normalizer *n)
+{
+	for (size_t i = 0; i < n->n_step; i++)
+		if (n->steps[i].run == run_lowercase)
+			return true;
+	if (n->n_step == LOOM_MAX_STEPS)
+		return false;
+	memmove(n->steps + 1, n->steps, n->n_step++ * sizeof *n->steps);
+	n->steps[0] = (struct loom_normalize_step){ .run = run_lowercase };
+	return true;
 }
 
 void loom_normalizer_release(struct loom_normalizer *n)

@@ -19,6 +19,8 @@ struct loom_normalizer {
 /* spec: the "normalizer" value of tokenizer.json, NULL or null for none. n may be released after a failure. */
 enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_arena *a, const json_t *spec,
 	struct loom_err *err) LOOM_MUST_CHECK;
+/* Lowercase before all other steps, unless it is one of them; false: they are too many. */
+bool loom_normalizer_lower(struct loom_normalizer *n);
 void loom_normalizer_release(struct loom_normalizer *n);
 bool loom_normalizer_run(const struct loom_normalizer *n, struct loom_work *w);
 

@@ -124,6 +124,11 @@ size_t loom_tokenizer_n_added(const struct loom_tokenizer *t)
 	return t->post.single.n_added;
 }
 
+enum loom_status loom_tokenizer_lower(struct loom_tokenizer *t, struct loom_err *err)
+{
+	return loom_normalizer_lower(&t->normalizer) ? LOOM_OK : loom_err_set(err, LOOM_E_MODEL, "the normalizer has more than %d steps", LOOM_MAX_STEPS);
+}
+
 size_t loom_tokenizer_max_length(const struct loom_tokenizer *t)
 {
 	return t->max_length;

@@ -44,6 +44,8 @@ struct loom_input {
 enum loom_status loom_tokenizer_open(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
 /* tokenizer.json alone, whatever stands beside it: as sentence-transformers opens that of a table of words. */
 enum loom_status loom_tokenizer_open_bare(const char *dir, struct loom_tokenizer **out, struct loom_err *err) LOOM_MUST_CHECK;
+/* Texts become lower case before anything else is done to them: sentence-transformers' do_lower_case. Before t is used. */
+enum loom_status loom_tokenizer_lower(struct loom_tokenizer *t, struct loom_err *err) LOOM_MUST_CHECK;
 /* From the text of a tokenizer.json (tests, fuzzing). */
 enum loom_status loom_tokenizer_open_json(const char *json, size_t n, struct loom_tokenizer **out, struct loom_err *err)
 	LOOM_MUST_CHECK;
