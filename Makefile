@@ -33,6 +33,10 @@ $(BUILD)/obj/src/backend/cpu/%_avx512.o: CFLAGS += -O3 -mavx512f -mavx512bw -mav
 $(BUILD)/obj/src/backend/cpu/%_vnni.o:   CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
 $(BUILD)/obj/src/backend/cpu/%_bf16.o:   CFLAGS += -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma
 
+# One short line for each file; `make V=1` shows the commands, `make -s` nothing.
+Q   := $(if $(V),,@)
+SAY := $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),@:,@echo)
+
 .PHONY: all lib run test unit pytests lint asan tsan bench install clean help deps
 all: deps $(BIN)
 
@@ -43,15 +47,18 @@ lib: $(LIB)
 
 $(LIB): $(OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $(OBJ)
+	$(SAY) "  ar $@"
+	$(Q)$(AR) rcs $@ $(OBJ)
 
 $(BIN): $(BUILD)/obj/$(MAIN:.c=.o) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(SAY) "  ld $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # What is missing is installed before anything compiles, also under -j.
 $(BUILD)/obj/%.o: %.c | deps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) "  cc $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # --- tests: tests/unit/test_*.c and tests/kernels/test_*.c are cmocka programs of one file each
 TESTSRC := $(sort $(wildcard tests/unit/test_*.c tests/kernels/test_*.c tests/fuzz/fuzz_*.c))
@@ -59,7 +66,8 @@ TESTBIN := $(patsubst %.c,$(BUILD)/%,$(TESTSRC))
 $(BUILD)/obj/tests/%.o: CPPFLAGS += -Itests -DLOOM_TEST_DIR='"$(CURDIR)/tests"'
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(SAY) "  ld $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 unit: $(TESTBIN)
 

@@ -5,7 +5,6 @@
 
 start: process to listening, the stripped program. memory: loading, what the process grew by, what /models says. bytes: all hidden states of 512 tokens as
 safetensors beside the same bytes from a bare socket. calls: /generate of 20 tokens, /embed of 12 tokens, /embed/batch of 64 short texts."""
-import argparse
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from peers import WORDS, Table
+from peers import WORDS, Table, arguments, measure
 from serve import Plain, free_port
 
 TEXT = "the quiet river and the stone dance under seven never"
@@ -172,22 +171,7 @@ def calls(args, table):
 
 def main():
     parts = dict(start=start, memory=memory, bytes=bytes_, calls=calls)
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("loom")
-    p.add_argument("decoder")
-    p.add_argument("encoder")
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--dtype", default="float32", help="of the peer's weights")
-    p.add_argument("--only", default=",".join(parts))
-    p.add_argument("--json")
-    args = p.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)
-    table = Table()
-    for part in args.only.split(","):
-        parts[part](args, table)
-    table.ratios()
-    table.save(args.json)
+    measure(arguments(parts, __doc__, dtype=dict(default="float32", help="of the peer's weights")), parts, Table())
 
 
 if __name__ == "__main__":

@@ -272,23 +272,32 @@ def itself(args, table):
         table.add(f"prefill {n}, float32", "loom", max(rate), "tokens/s", statistics.median(rate))
 
 
-def main():
-    parts = dict(decoder=decoder, encoder=encoder, itself=itself)
-    p = argparse.ArgumentParser()
-    p.add_argument("loom")
-    p.add_argument("decoder")
-    p.add_argument("encoder")
+def arguments(parts, doc, rounds=5, **more):
+    """What every benchmark of this folder takes; more: options of its own, as add_argument takes them."""
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("loom", "decoder", "encoder"):
+        p.add_argument(name)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--only", default=",".join(parts))
-    p.add_argument("--json")
+    p.add_argument("--rounds", type=int, default=rounds)
+    p.add_argument("--only", default=",".join(parts), help="of " + ", ".join(parts))
+    p.add_argument("--json", help="a file of results, whose rows of the same works are replaced")
+    for name, how in more.items():
+        p.add_argument("--" + name, **how)
     args = p.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
-    table = Table()
+    return args
+
+
+def measure(args, parts, table):
     for part in args.only.split(","):
         parts[part](args, table)
     table.ratios()
     table.save(args.json)
+
+
+def main():
+    parts = dict(decoder=decoder, encoder=encoder, itself=itself)
+    measure(arguments(parts, __doc__), parts, Table())
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 
   usage: bench/serve.py LOOM_BIN DECODER_FOLDER ENCODER_FOLDER [--threads 2] [--json FILE] [--only NAME,...] [--rounds 3] [--quick]
 """
-import argparse
 import json
-import os
 import re
 import socket
 import statistics
@@ -14,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from peers import Table
+from peers import Table, arguments
 
 HERE = Path(__file__).resolve().parent
 CAPTURE = ["--format", "safetensors", "--capture", '{"layers":"all","positions":"all","dtype":"bfloat16"}']
@@ -123,18 +121,7 @@ def between(args, table, servers):
 
 def main():
     parts = dict(decode=decode, embed=embed, capture=capture, between=between)
-    p = argparse.ArgumentParser()
-    p.add_argument("loom")
-    p.add_argument("decoder")
-    p.add_argument("encoder")
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--dtype", default="float32", help="of the peer's weights")
-    p.add_argument("--only", default=",".join(parts))
-    p.add_argument("--quick", action="store_true")
-    p.add_argument("--json")
-    args = p.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    args = arguments(parts, __doc__, rounds=3, dtype=dict(default="float32", help="of the peer's weights"), quick=dict(action="store_true"))
     table, servers = Table(), []
     try:
         servers.append(Loom(args))
