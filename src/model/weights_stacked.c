@@ -25,7 +25,7 @@ static bool shaped(struct loom_binder *b, const struct loom_tensor *t, const int
 static void bind_mxfp4(struct loom_binder *b, struct loom_quant *q, const struct loom_tensor *blocks, const char *stem)
 {
 	const int64_t shape[4] = {q->n_plane, q->n_row, q->n_col / 32, 16};
-	char name[LOOM_MAX_TENSOR_NAME], text[LOOM_MAX_TENSOR_NAME + 240];
+	char name[LOOM_MAX_TENSOR_NAME + 8], text[LOOM_MAX_TENSOR_NAME + 240];
 
 	(void)snprintf(name, sizeof(name), "%s_scales", stem);
 	q->kind = LOOM_QUANT_MXFP4;
