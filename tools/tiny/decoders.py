@@ -35,7 +35,7 @@ def gemma3_old(cfg):
 def opt_last(model, ids):
     """OPT's last state in the stream's width: before the projection to the embedding's."""
     kept = []
-    layer = model.model.decoder.layers[-1]
+    layer = model.model.decoder.final_layer_norm or model.model.decoder.layers[-1]
     hook = layer.register_forward_hook(lambda m, i, o: kept.append(o[0] if isinstance(o, tuple) else o))
     with torch.no_grad():
         model(ids)
