@@ -85,6 +85,15 @@ def reference(t, cfg, folder):
     return ids[0].tolist(), torch.stack(states).numpy()
 
 
+def rounding(t, folder, ids, states):
+    """How far transformers' float32 states are from its own in float64: of some random models, farther than the bounds."""
+    model = t.cls.from_pretrained(folder, dtype=torch.float64, attn_implementation=t.attn, experts_implementation="eager").eval()
+    with torch.no_grad():
+        o = (model.encoder if t.encoder else model)(torch.tensor([ids]), output_hidden_states=True)
+    ref = torch.stack([h[0] for h in o.hidden_states]).numpy()
+    return max(np.abs(states[k] - ref[k]).max() / np.abs(ref[k]).max() for k in range(len(ref))), ref
+
+
 def ask(client, folder, ids):
     body = dict(model=folder, hidden_state_format="safetensors", capture=dict(name="h", layers="all", positions="all"))
     r = client.post("/generate", json=dict(body, prompt=ids, max_tokens=0, return_hidden_states=False))
@@ -134,7 +143,13 @@ def main():
                 except Exception as e:  # whatever transformers makes of it
                     count["not run"] = count.get("not run", 0) + 1
                     continue
-                what, why = judge(ask(client, folder, ids), states)
+                r = ask(client, folder, ids)
+                what, why = judge(r, states)
+                if what == "WRONG" and not (t.weights or t.config_last or t.last):
+                    own, ref = rounding(t, folder, ids, states)
+                    mine = load(r.content)["captures.h"]
+                    if mine.shape == ref.shape and max(np.abs(mine[k] - ref[k]).max() / np.abs(ref[k]).max() for k in range(len(ref))) <= 2 * own + LAYER_BOUND:
+                        what = "equal"  # as near to the truth as transformers is
                 count[what] = count.get(what, 0) + 1
                 if what in ("WRONG", "refused"):
                     print(f"{what:8} {name:24} {key} = {value!r}: {why[:300]}", flush=True)

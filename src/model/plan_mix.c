@@ -161,7 +161,7 @@ static void scan_norm(struct loom_builder *b, enum loom_role role, struct loom_v
 	}
 }
 
-/* x | z = a Win; x = act(conv(x)); dt | B | C = x Wx; out = (scan(x, dt Wdt, B, C) * act(z)) Wout. */
+/* x | z = a Win; x = act(conv(x)); dt | B | C = x Wx; out = (scan(x, dt Wdt, B, C) * silu(z)) Wout. */
 void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_view out)
 {
 	const struct loom_config *c = b->cfg;
@@ -188,7 +188,7 @@ void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_vie
 	op->w = turned_table(b, LOOM_ROLE_MIX_A, "", s, n);
 	b->p->weights[op->w].neg_exp = true;
 	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_D, "", n, 0);
-	add_binary(b, c->act, loom_plan_columns(b, LOOM_SLOT_MIX_IN, n, n), y, y);
+	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, n, n), y, y); /* whatever hidden_act is */
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 
@@ -211,7 +211,7 @@ static void delta_inputs(struct loom_builder *b, struct loom_view in)
 	loom_plan_add_linear(b, "mixer.gates", gates, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
 }
 
-/* q | k | v = act(conv(q | k | v)); out = (norm(delta(q, k, v)) * act(z)) Wout. */
+/* q | k | v = act(conv(q | k | v)); out = (norm(delta(q, k, v)) * silu(z)) Wout. */
 void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_view out)
 {
 	const struct loom_config *c = b->cfg;
@@ -241,6 +241,6 @@ void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_vi
 	op->norm = LOOM_NORM_RMS;
 	op->eps = (float)c->norm_eps;
 	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_NORM, ".weight", c->d_delta, 0);
-	add_binary(b, c->act, loom_plan_columns(b, LOOM_SLOT_MIX_IN, qkv, values), y, y);
+	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, qkv, values), y, y);
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, false, y, out);
 }

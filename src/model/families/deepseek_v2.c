@@ -2,14 +2,14 @@
 #include "latent_like.h"
 
 static const struct loom_key keys[] = {
-	LATENT, KEY(N_CTX, "max_position_embeddings", "2048"), ALWAYS(ROPE_INTERLEAVED, "true"), KEY(MLP_BIAS, "mlp_bias", "false"),
-	KEY(MLP_DOWN_BIAS, "mlp_bias", "false"), ALWAYS(ROUTER, "softmax"), KEY(N_EXPERT, "n_routed_experts|num_experts", "64"),
+	LATENT, KEY(N_CTX, "max_position_embeddings", "2048"), ALWAYS(ROPE_INTERLEAVED, "true"),
+	ALWAYS(ROUTER, "softmax"), KEY(N_EXPERT, "n_routed_experts|num_experts", "64"),
 	KEY(N_EXPERT_USED, "num_experts_per_tok", NULL), KEY(N_FFN_EXPERT, "moe_intermediate_size", "1407"),
 	KEY(N_SHARED, "n_shared_experts", "2"), KEY(N_EXPERT_GROUP, "n_group", NULL), KEY(N_EXPERT_GROUP_USED, "topk_group", NULL),
 	MAPPED(GROUP_LIMIT, "topk_method", "false", "greedy=false|group_limited_greedy=true"), KEY(ROUTER_SCALE, "routed_scaling_factor", "1"),
 	END_KEYS};
 static const struct loom_layer_rule layers[] = {{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace", NULL, "0", NULL}, END_LAYERS};
-static const struct loom_key_rule rules[] = {{"moe_layer_freq", "1"}, {"scoring_func", "softmax|sigmoid"}, END_RULES};
+static const struct loom_key_rule rules[] = {{"moe_layer_freq", "1"}, {"scoring_func", "softmax|sigmoid"}, {"mlp_bias", "false"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_latent_moe}, {0, &loom_block_latent}, END_BLOCKS};
 
 const struct loom_family loom_family_deepseek_v2 = {
