@@ -6,8 +6,8 @@
 Parts: spm (SentencePiece files under every tokenizer_class, real and trained here), config (tokenizer_config.json beside a
 tokenizer.json), named (SentencePiece files under other names, classes by the model's type), files (vocab.json with
 merges.txt), tekken, gguf (the vocabularies
-of llama.cpp: --sdist is the unpacked vendor/llama.cpp/models of llama-cpp-python's source archive), stages
-(made-up pipelines of every stage and option). Run by hand; needs
+of llama.cpp: --sdist is the unpacked vendor/llama.cpp/models of llama-cpp-python's source archive), real (--corpus made-up strings on real vocabularies),
+stages (made-up pipelines of every stage and option). Run by hand; needs
 tokenizers, transformers, sentencepiece, mistral-common. Each part writes a folder with cases.json and runs
 build/tests/unit/test_tokenizer (or test_tok_gguf) on it: ids, offsets, masks, types, decoding whole and streamed."""
 import argparse
@@ -253,6 +253,76 @@ def gguf(args, tmp):
             print("\n".join(x[:300] for x in out.splitlines()[:args.lines]))
 
 
+# --- the corpus, on real vocabularies
+
+def from_gguf(path):
+    """The tokenizer of a byte-level GGUF vocabulary as its model's own tokenizer.json has it, made of the library's parts."""
+    import gguf
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders as D, models, normalizers as N, pre_tokenizers as P, processors as S
+    r = gguf.GGUFReader(path)
+    get = lambda k: r.fields["tokenizer.ggml." + k].contents() if "tokenizer.ggml." + k in r.fields else None
+    tokens, pre = get("tokens"), get("pre") or "gpt-2"
+    split = lambda x: [P.Split(Regex(x), "isolated"), P.ByteLevel(add_prefix_space=False, use_regex=False)]
+    plain = [P.ByteLevel(add_prefix_space=False)]
+    digits = [P.Digits(individual_digits=True)] + plain
+    steps = {"gpt-2": plain, "mpt": plain, "starcoder": digits, "refact": digits, "smollm": digits, "command-r": digits, "llama-bpe": split(fx.LLAMA3),
+        "qwen2": split(fx.QWEN2), "qwen35": split(fx.QWEN2.replace(r"]?\p{L}+", r"]?[\p{L}\p{M}]+").replace(r"[^\s\p{L}\p{N}]+[", r"[^\s\p{L}\p{M}\p{N}]+[")),
+        "falcon": [P.Punctuation("contiguous"), *plain, P.Digits(individual_digits=False), P.Split(Regex("[0-9][0-9][0-9]"), "isolated")]}[pre]
+    t = Tokenizer(models.BPE({w: i for i, w in enumerate(tokens)}, [tuple(m.split(" ")) for m in get("merges")], fuse_unk=False,
+        ignore_merges=pre == "llama-bpe"))
+    if pre in ("mpt", "command-r", "qwen2", "qwen35"):
+        t.normalizer = N.NFC()
+    t.pre_tokenizer, t.decoder = P.Sequence(steps), D.ByteLevel()
+    bos = get("bos_token_id") if get("add_bos_token") or (get("add_bos_token") is None and pre == "llama-bpe") else None
+    types, named = get("token_type"), [get(k + "_token_id") for k in ("bos", "eos", "unknown", "padding")]
+    for i, w in enumerate(tokens):
+        if types[i] in (3, 4) or i in named:
+            (t.add_special_tokens if types[i] != 4 else t.add_tokens)([AddedToken(w, normalized=False, special=types[i] != 4)])
+    if bos is not None:
+        t.post_processor = S.TemplateProcessing(single=f"{tokens[bos]} $A", pair=f"{tokens[bos]} $A {tokens[bos]}:1 $B:1", special_tokens=[(tokens[bos], bos)])
+    return t
+
+
+def real(args, tmp):
+    """At least 2,000 made-up strings on every real vocabulary that there is: ids, offsets, masks, decoded text."""
+    import mistral_common
+    from tokenizers import Tokenizer
+    data = pathlib.Path(mistral_common.__file__).parent / "data"
+    home = pathlib.Path.home() / ".cache" / "loom" / "models"
+    args.random = 0
+
+    def one(name, folder, t, gguf=None):
+        folder.mkdir(exist_ok=True)
+        special = [a.content for a in t.get_added_tokens_decoder().values()]
+        fx.write_cases(t, folder, args, fx.corpus(args.corpus, args.seed, special))
+        ok, out = run(args, "test_tok_gguf", gguf, folder) if gguf else run(args, "test_tokenizer", folder)
+        n = len(json.loads((folder / "cases.json").read_text())["cases"])
+        print(f"{'ok  ' if ok else 'FAIL'} real {name} ({n} texts)", flush=True)
+        if not ok:
+            failed.append(name)
+            print("\n".join(x[:300] for x in out.splitlines()[:args.lines]))
+        shutil.rmtree(folder)
+
+    folder = tmp / "minilm"
+    folder.mkdir()
+    shutil.copy(home / "all-MiniLM-L6-v2" / "tokenizer.json", folder)
+    one("all-MiniLM-L6-v2", folder, Tokenizer.from_file(str(folder / "tokenizer.json")))
+    for path in sorted(data.glob("*.model.v*")):
+        folder = tmp / path.name
+        folder.mkdir()
+        shutil.copy(path, folder / "tokenizer.model")
+        fx.dump(folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "legacy": False})
+        one(path.name, folder, auto(folder))
+    folder = tmp / "tekken-real"
+    folder.mkdir()
+    shutil.copy(sorted(data.glob("tekken_*.json"))[-1], folder / "tekken.json")
+    one("tekken", folder, fx.tekken_tokenizer(folder))
+    for path in [home / "SmolLM2-135M-Instruct.gguf", *(sorted(args.sdist.glob("ggml-vocab-*.gguf")) if args.sdist else [])]:
+        if path.stem[11:] in ("aquila", "baichuan", "bert-bge", "deepseek-coder", "deepseek-llm", "gemma-4", "llama-spm", "nomic-bert-moe", "phi-3"):
+            continue  # no byte-level BPE of a single pattern: the part gguf has their own cases
+        one(path.stem, tmp / path.stem, from_gguf(path), path)
+
+
 # --- every stage and option
 
 def survives(make):
@@ -330,7 +400,7 @@ def stages(args, tmp):
         "that normalizing makes equal or empty")
 
 
-PARTS = {"spm": spm, "config": config, "named": named, "files": files, "tekken": tekken, "gguf": gguf, "stages": stages}
+PARTS = {"spm": spm, "config": config, "named": named, "files": files, "tekken": tekken, "gguf": gguf, "real": real, "stages": stages}
 
 
 def main():
@@ -339,6 +409,7 @@ def main():
     p.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build")
     p.add_argument("--random", type=int, default=300)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--corpus", type=int, default=2000)
     p.add_argument("--pipelines", type=int, default=200)
     p.add_argument("--lines", type=int, default=20)
     p.add_argument("--sdist", type=pathlib.Path)

@@ -350,10 +350,44 @@ def dump(path, value):
     path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def write_cases(t, folder, args):
+SCRIPTS = [(0x41, 0x7A), (0xC0, 0x24F), (0x250, 0x2FF), (0x300, 0x36F), (0x370, 0x3FF), (0x400, 0x52F), (0x531, 0x58F), (0x591, 0x5F4), (0x600, 0x6FF),
+    (0x700, 0x74F), (0x780, 0x7B1), (0x7C0, 0x7FA), (0x800, 0x83E), (0x900, 0x97F), (0x980, 0x9FE), (0xA01, 0xA76), (0xA81, 0xAFF), (0xB01, 0xB77),
+    (0xB82, 0xBFA), (0xC00, 0xC7F), (0xC80, 0xCF2), (0xD00, 0xD7F), (0xD81, 0xDF4), (0xE01, 0xE5B), (0xE81, 0xEDF), (0xF00, 0xFDA), (0x1000, 0x109F),
+    (0x10A0, 0x10FF), (0x1100, 0x11FF), (0x1200, 0x137C), (0x13A0, 0x13FD), (0x1401, 0x167F), (0x1680, 0x169C), (0x16A0, 0x16F8), (0x1780, 0x17F9),
+    (0x1800, 0x18AA), (0x1900, 0x194F), (0x1A00, 0x1A1F), (0x1B00, 0x1B7E), (0x1E00, 0x1FFE), (0x2000, 0x206F), (0x2070, 0x209C), (0x20A0, 0x20C0),
+    (0x2100, 0x218B), (0x2190, 0x23FF), (0x2460, 0x24FF), (0x2500, 0x27BF), (0x2800, 0x28FF), (0x2C00, 0x2C5F), (0x2D30, 0x2D7F), (0x2E80, 0x2FD5),
+    (0x3000, 0x303F), (0x3041, 0x309F), (0x30A0, 0x30FF), (0x3105, 0x312F), (0x3131, 0x318E), (0x3200, 0x33FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
+    (0xA000, 0xA48C), (0xA4D0, 0xA6F7), (0xA840, 0xA877), (0xAC00, 0xD7A3), (0xF900, 0xFAD9), (0xFB00, 0xFDFF), (0xFE20, 0xFE6B), (0xFF01, 0xFFEE),
+    (0x10000, 0x100FA), (0x10330, 0x1034A), (0x10400, 0x1044F), (0x11000, 0x11075), (0x12000, 0x123FF), (0x13000, 0x1342F), (0x1D400, 0x1D7FF),
+    (0x1E900, 0x1E95F), (0x1F000, 0x1FAFF), (0x20000, 0x2A6DF), (0x2B740, 0x2B91D), (0x30000, 0x3134A), (0xE0020, 0xE007F)]
+
+
+def corpus(n, seed, special):
+    """At least n strings: every script, code, controls, emoji sequences, long runs, special tokens written out."""
+    rng = random.Random(seed)
+    pick, many = rng.choice, lambda make, a, b: "".join(make() for _ in range(rng.randint(a, b)))
+    letter = lambda: chr(rng.randint(*pick(SCRIPTS)))
+    of = lambda span: lambda: " " if rng.random() < 0.15 else chr(rng.randint(*span))
+    emoji = lambda: pick("😀👩👨👧❤🏳👍🇩🇪☺🧑🏿") + pick(["", "\u200d", "\ufe0f", "🏽", "\u200d👩", "\u20e3"])
+    code = lambda: pick(["def ", "(x)", ":\n", "    ", "\t", "return ", "for(int i=0;i<n;i++)", "{", "}", "->", "::", "//", "/* */", "0x1F", "1e-5", "\"s\\n\"", "'c'",
+        "camelCase", "snake_case", "#include", "<T>", "&&", "||", "!=", "==", "+=", "\r\n", ";\n", "$VAR", "@decorator", "[0]", "λ", "SELECT * FROM t", "</div>"])
+    control = lambda: chr(pick([0, 1, 9, 10, 11, 12, 13, 27, 28, 31, 127, 128, 133, 159, 160, 173, 0x200b, 0x200e, 0x2028, 0x2029, 0x202e, 0x2060, 0xfeff,
+        0xfffd, 0xfffe, 0xffff, 0xe000, 0x10ffff]))
+    out = [chr(rng.randint(*span)) + many(of(span), 4, 30) for span in SCRIPTS for _ in range(8)]
+    out += [pick(["a", "ab", " ", "\n", "é", "中", "1", ".", "👍", "\t ", "\u0301", "-", "=", "Aa", "x1"]) * rng.randint(3000, 10000) for _ in range(6)]
+    out += [many(lambda: pick(["a", "b", "1", " ", "é"]), 10000, 10000)]
+    while len(out) < n:
+        out.append(pick([lambda: many(letter, 1, 12), lambda: many(code, 2, 14), lambda: many(emoji, 1, 8), lambda: many(lambda: pick([control, letter, code])(), 2, 9),
+            lambda: many(lambda: pick(PIECES), 1, 24), lambda: many(lambda: pick([" ", "", "x", "."]) + (pick(special) if special else "<s>"), 1, 5),
+            lambda: many(lambda: pick(["the ", "Hello, ", "world", "'s ", "don't ", "12,345.67 ", "U.S.A. ", "e-mail ", "naïve ", "?! ", "\n\n"]), 2, 12),
+            lambda: many(lambda: str(rng.randint(0, 10 ** rng.randint(1, 9))) + pick(["", " ", ",", ".", "-"]), 1, 6)])())
+    return [s.encode("utf-8", "ignore").decode() for s in out]
+
+
+def write_cases(t, folder, args, more=()):
     t.no_truncation()
     t.no_padding()
-    texts = TEXTS + random_texts(args.random, args.seed)
+    texts = TEXTS + random_texts(args.random, args.seed) + list(more)
     added_n = t.num_special_tokens_to_add(False)
     dump(folder / "cases.json", {"n_vocab": t.get_vocab_size(), "n_added": added_n, "cases": [case(t, s) for s in texts],
         "cuts": [cut(t, s, n + added_n) for s in TEXTS[9:16] for n in (1, 3, 7)], "pairs": pairs(t),

@@ -104,13 +104,14 @@ static enum loom_status finish_bpe(struct loom_gguf_tokens *f, const char *stage
 
 enum loom_status loom_gguf_fill_gemma(struct loom_gguf_tokens *f, struct loom_err *err)
 {
+	const char *model = loom_gguf_string(f->g, LOOM_GGUF_T "model"); /* as gpt2 it may be another model of the same form */
 	enum loom_status status = add_gemma_tokens(f, err);
 	if (status)
 		return status;
 	bool listed = loom_gguf_find(f->g, LOOM_GGUF_T "merges") != NULL;
 	if ((status = listed ? loom_gguf_tokens_merges(f, err) : derive_merges(f, true, err)))
 		return status;
-	return finish_bpe(f, bare, true, true, err);
+	return finish_bpe(f, bare, true, !model || strcmp(model, "gpt2") != 0, err);
 }
 
 enum loom_status loom_gguf_fill_llama(struct loom_gguf_tokens *f, struct loom_err *err)

@@ -23,6 +23,8 @@ static const char BYTES[] = "ByteLevel", BYTES_SPLIT[] = "ByteLevel with its pat
 #define CJK "[\xE4\xB8\x80-\xE9\xBE\xA5\xE0\xA0\x80-\xE4\xB8\x80\xEA\xB0\x80-\xED\x9F\xBF]+"
 #define PUNCTUATED "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+"
 #define SENTENCE " ?[^(\\s|[.,!?\xE2\x80\xA6\xE3\x80\x82\xEF\xBC\x8C\xE3\x80\x81\xE0\xA5\xA4\xDB\x94\xD8\x8C])]+"
+#define ASIAN "[\\x{4E00}-\\x{9FFF}\\x{3400}-\\x{4DBF}\\x{F900}-\\x{FAFF}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}\\x{FF65}-\\x{FF9F}\\x{2F00}-\\x{2FDF}" \
+	"\\x{E40}-\\x{E7F}\\x{E80}-\\x{EFF}\\x{1780}-\\x{17FF}\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-\\x{D7AF}\\x{1100}-\\x{11FF}]+"
 /* Kimi: letters that are not Han. */
 #define NO_HAN(letters) "(?:(?!\\p{Han})" letters ")"
 #define KIMI_WORD(upper, lower) "[^\\r\\n\\p{L}\\p{N}]?" NO_HAN(UPPER) upper NO_HAN(LOWER) lower SHORT "?|"
@@ -84,6 +86,7 @@ static const struct loom_gguf_pre pres[] = {
 	{ NAMES("deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"), false, false, false,
 		{ TRIPLE, HAN_KANA, PUNCTUATED "[\\r\\n]*|" TAIL, BYTES } },
 	{ NAMES("spark2_5"), false, false, false, { TRIPLE, HAN_KANA, (PUNCTUATED "|[\\r\\n]|\\s+(?!\\S)|\\s+"), SINGLE, BYTES } },
+	{ NAMES("afmoe"), false, false, false, { "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))", ASIAN, PUNCTUATED "[\\r\\n]*|" TAIL, BYTES } },
 	{ NAMES("bloom", "poro-chat", "gpt3-finnish"), false, false, false, { SENTENCE, BYTES } },
 	{ NAMES("viking"), false, false, false, { SENTENCE, DIGITS, BYTES } },
 	{ NAMES("superbpe"), false, false, false, { "\\p{N}+", "(?=(\\d{3})+(?!\\d))", BYTES } },

@@ -100,10 +100,14 @@ enum loom_status loom_gguf_tokens_around(const struct loom_gguf_tokens *f, const
 
 static enum loom_status fill_gpt2(struct loom_gguf_tokens *f, struct loom_err *err)
 {
+	static const char *const spaced[] = { "gemma4", "granite-embed-multi-311m", "sarvam-moe" }; /* SentencePiece's form with merges listed */
 	const char *name = loom_gguf_string(f->g, LOOM_GGUF_T "pre");
 	const struct loom_gguf_pre *pre = loom_gguf_pre_find(name ? name : "default"); /* files older than the key */
 	int32_t bos, eos;
 	enum loom_status status;
+	for (size_t i = 0; name && i < sizeof spaced / sizeof spaced[0]; i++)
+		if (strcmp(name, spaced[i]) == 0)
+			return loom_gguf_fill_gemma(f, err);
 	if (!pre)
 		return loom_err_set(err, LOOM_E_MODEL, "gguf: " LOOM_GGUF_T "pre \"%.60s\" is not supported (src/tokenizer/gguf_pre.c lists those "
 			"that are)", name);

@@ -31,14 +31,14 @@ static void put_range(struct loom_buf *out, uint32_t first, uint32_t last)
 }
 
 /* The members of a class, without brackets. Inside brackets Oniguruma's \w is without the No of Latin-1. */
-static void put_members(struct loom_buf *out, enum loom_uc cls, bool negated, bool inside)
+static void put_members(struct loom_buf *out, enum loom_uc cls, bool inside)
 {
 	const struct loom_uc_class *c = &loom_uc_classes[cls];
 	bool no_latin1 = inside && cls == LOOM_UC_ONIG_W;
 	for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
-		if ((c->categories >> i & 1) != negated)
+		if (c->categories >> i & 1)
 			loom_buf_printf(out, "\\p{%s}", categories[i]);
-	for (size_t i = 0; !negated && i < c->set.n; i++)
+	for (size_t i = 0; i < c->set.n; i++)
 		if (!no_latin1 || c->set.r[i].first > 0xFF)
 			put_range(out, c->set.r[i].first, c->set.r[i].last);
 }
@@ -57,13 +57,14 @@ static void put_spaces(struct loom_buf *out, bool negated)
 		put_range(out, from, 0x10FFFF);
 }
 
+/* A negated class inside brackets is an alternative to them: what is not in it has no short list. */
 static void put_class(struct loom_regex_translation *t, enum loom_uc cls, bool negated, bool inside)
 {
-	if (!inside)
-		loom_buf_puts(t->out, negated ? "[^" : "[");
-	put_members(t->out, cls, inside && negated, inside);
-	if (!inside)
-		loom_buf_putc(t->out, ']');
+	bool apart = inside && negated;
+	struct loom_buf *out = apart ? t->others : t->out;
+	loom_buf_puts(out, apart ? "|[^" : inside ? "" : negated ? "[^" : "[");
+	put_members(out, cls, inside);
+	loom_buf_puts(out, apart || !inside ? "]" : "");
 }
 
 /* \p{Name}, \P{Name}, \p{^Name}; t->p stands after the letter. */
@@ -194,15 +195,15 @@ static enum loom_status posix_class(struct loom_regex_translation *t)
 	if (n == 5 && memcmp(name, "space", 5) == 0) {
 		put_spaces(t->out, negated);
 	} else if (n == 5 && memcmp(name, "digit", 5) == 0) {
-		put_members(t->out, LOOM_UC_ONIG_ND, negated, true);
+		put_class(t, LOOM_UC_ONIG_ND, negated, true);
 	} else if (n == 4 && memcmp(name, "word", 4) == 0) {
-		put_members(t->out, LOOM_UC_ONIG_W, negated, true);
+		put_class(t, LOOM_UC_ONIG_W, negated, true);
 	} else if (n == 5 && memcmp(name, "punct", 5) == 0 && !negated) {
-		put_members(t->out, LOOM_UC_ONIG_P, false, true);
-		put_members(t->out, LOOM_UC_ONIG_S, false, true);
+		put_members(t->out, LOOM_UC_ONIG_P, true);
+		put_members(t->out, LOOM_UC_ONIG_S, true);
 	} else if (n == 5 && memcmp(name, "alnum", 5) == 0 && !negated) {
 		loom_buf_puts(t->out, "\\p{Alphabetic}");
-		put_members(t->out, LOOM_UC_ONIG_ND, false, true);
+		put_members(t->out, LOOM_UC_ONIG_ND, true);
 	} else {
 		return loom_regex_refuse(t, "a [:class:] of this name");
 	}
@@ -278,6 +279,7 @@ static enum loom_status read_inner(struct loom_regex_translation *t, struct clas
 	t->p++;
 	enum loom_status status = read_class(t, &inner, depth + 1);
 	t->out = out;
+	t->others = &c->others;
 	if (!status && !inner.negated && inner.also.len == 0) {
 		append(&c->flat, &inner.flat);
 		append(&c->others, &inner.others);
@@ -296,6 +298,7 @@ static enum loom_status read_class(struct loom_regex_translation *t, struct clas
 	if (depth > REGEX_MAX_CLASS_DEPTH)
 		return loom_regex_refuse(t, "classes nested too deep");
 	t->out = &c->flat;
+	t->others = &c->others;
 	if (t->p < t->end && *t->p == '^') {
 		c->negated = true;
 		t->p++;

@@ -19,9 +19,13 @@ static enum loom_status open_group(struct loom_regex_translation *t)
 	t->groups[t->n_group++] = t->out->len;
 	loom_buf_putc(t->out, *t->p++);
 	t->atom = SIZE_MAX;
+	if (t->p < t->end && *t->p == '*')
+		return loom_regex_refuse(t, "a verb of PCRE");
 	if (t->p == t->end || *t->p != '?')
 		return LOOM_OK;
 	const char *p = t->p + 1;
+	if (p < t->end && !strchr(":=!><'#imx-~(", *p))
+		return loom_regex_refuse(t, "a group of PCRE alone");
 	if (p < t->end && (*p == '~' || *p == '('))
 		return loom_regex_refuse(t, *p == '~' ? "an absent group" : "a conditional group");
 	while (p < t->end && strchr("imx-", *p))

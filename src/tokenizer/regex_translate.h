@@ -9,6 +9,7 @@
 struct loom_regex_translation {
 	const char *p, *end;
 	struct loom_buf *out;
+	struct loom_buf *others; /* inside a class: alternatives to what its brackets hold, each after a bar */
 	const char *where;
 	struct loom_err *err;
 	size_t atom;                          /* where in out the last atom starts; SIZE_MAX: none */
