@@ -17,5 +17,6 @@ decoder=$(printf '%s\n' "$models" | sed -n 1p)
 encoder=$(printf '%s\n' "$models" | sed -n 2p)
 "$venv/bin/python" bench/peers.py "$build/loom" "$decoder" "$encoder" --threads "$threads" --json "$build/bench.json" "$@"
 "$venv/bin/python" bench/serve.py "$build/loom" "$HOME/.cache/loom/bench/$(basename "$decoder" .gguf)-float32" "$encoder" --threads "$threads" --json "$build/bench.json"
+"$venv/bin/python" bench/itself.py "$build/loom" "$HOME/.cache/loom/bench/$(basename "$decoder" .gguf)-bfloat16" "$encoder" --threads "$threads" --json "$build/bench.json"
 "$venv/bin/python" bench/plot.py "$build/bench.json" "$build/plots"
 echo "plots are in $build/plots"
