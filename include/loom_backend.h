@@ -123,6 +123,7 @@ enum loom_op_kind {
 	LOOM_OP_ADD,       /* out = a + b */
 	LOOM_OP_JOIN,      /* out = for each of n_head heads: its columns of a, then all of b (latent attention's keys) */
 	LOOM_OP_SCALE,     /* out = scale * a */
+	LOOM_OP_TEMPER,    /* out = (1 + scale * log(1 + floor((position + index_add) / every))) * a: queries far into a text are sharper */
 	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
 	LOOM_OP_CLIP,      /* out = a clamped to [-scale, scale] */
 	LOOM_OP_GATHER,    /* out[i] = a[out_rows[i]]: from here on rows are the batch's n_out rows */
@@ -168,7 +169,8 @@ struct loom_op {
 	enum loom_norm_kind norm;
 	enum loom_act_kind act;
 	enum loom_index_kind index;
-	int32_t index_add;       /* EMBED by position: added to the position (OPT, RoBERTa) */
+	int32_t index_add;       /* EMBED by position: added to the position (OPT, RoBERTa); TEMPER */
+	int32_t every;           /* TEMPER */
 	int32_t n_group;         /* NORM: groups (heads) a row; ROTATE: heads */
 	int32_t n_head, n_head_kv, d_head; /* query head h reads kv head h / (n_head / n_head_kv) */
 	int32_t d_value;         /* KV_STORE, ATTEND: width of a value head; d_head is that of queries and keys */

@@ -12,7 +12,8 @@
 
 /* From the stream to what the heads give: the same in every shape. */
 #define ATTEND_FROM(slot) \
-	FROM(QKV, slot), STEP(CLIP), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), \
+	FROM(QKV, slot), STEP(CLIP), STEP(QK_NORM), STEP(ROTATE), STEP(TEMPER), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), \
+	TAP(ATTN_HEADS), \
 	TAP(ATTN_PROBS), TO(PROJECT, SUB)
 #define FROM_TO(kind, slot, to) {LOOM_STEP_##kind, 0, 0, LOOM_SLOT_##slot, NONE, LOOM_SLOT_##to}
 #define MOE_FROM(slot, to) FROM(ROUTE, slot), TAP(ROUTER), FROM_TO(EXPERTS, slot, to), FROM_TO(SHARED, slot, to)

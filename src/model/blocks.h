@@ -36,7 +36,7 @@ enum loom_slot {
 	X(NORM, "norm", "rao")           /* out = norm(a) with the role's weight */ \
 	X(QKV, "qkv", "a")               /* qkv = a Wqkv */ \
 	X(CLIP, "clip", "")              /* clip_qkv */ \
-	X(QK_NORM, "qk_norm", "") X(ROTATE, "rotate", "") X(KV_STORE, "kv_store", "") X(ATTEND, "attend", "") \
+	X(QK_NORM, "qk_norm", "") X(ROTATE, "rotate", "") X(TEMPER, "temper", "") X(KV_STORE, "kv_store", "") X(ATTEND, "attend", "") \
 	X(PROJECT, "project", "o")       /* out = heads Wo */ \
 	X(FFN, "ffn", "a")               /* act = activation(a Wup), or gate(a Wgate) * a Wup */ \
 	X(DOWN, "down", "o")             /* out = act Wdown */ \

@@ -51,6 +51,7 @@ static void hidden_slots(const struct loom_step *s, uint32_t *reads, uint32_t *w
 	case LOOM_STEP_CLIP:
 	case LOOM_STEP_QK_NORM:
 	case LOOM_STEP_ROTATE:
+	case LOOM_STEP_TEMPER:
 	case LOOM_STEP_KV_STORE:
 		*reads |= BIT(QKV);
 		break;

@@ -194,6 +194,9 @@ enum loom_status loom_config_finish(struct loom_config *cfg, const char *where, 
 		const char *key = key_of(cfg, LOOM_F_N_FFN);
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %.*s is missing", where, (int)loom_word_len(key), key);
 	}
+	if (cfg->temper > 0 && cfg->temper_every == 0) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %s is missing", where, key_of(cfg, LOOM_F_TEMPER_EVERY));
+	}
 	if (cfg->n_ctx == 0) {
 		const char *key = key_of(cfg, LOOM_F_N_CTX);
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %.*s is missing", where, (int)loom_word_len(key), key);

@@ -40,6 +40,7 @@ enum loom_layer_bit {
 	LOOM_LAYER_MOE = 128,       /* experts instead of one feed-forward */
 	LOOM_LAYER_DENSE = 512,     /* one feed-forward although the layer would have experts */
 	LOOM_LAYER_MIXER = 256,     /* another mixer instead of attention (convolution, state space, delta net) */
+	LOOM_LAYER_WHOLE = 1 << 17, /* no window although the layer would have one */
 	LOOM_LAYER_BARE = 1 << 16,  /* attention reads the stream as it is (ModernBERT's first layer) */
 };
 struct loom_layer {
@@ -90,6 +91,8 @@ struct loom_config {
 	double query_scalar;          /* attn_scale is its inverse square root; 0: not given */
 	bool attn_scale_by_layer;     /* and is divided by the layer's number, from 1 (GPT-2's option) */
 	double attn_softcap, logit_softcap; /* 0 none */
+	double temper;                /* queries at p grow by 1 + temper * log(1 + floor((p + temper_add) / temper_every)); 0 not */
+	int32_t temper_every, temper_add;
 	double clip_qkv;              /* q, k and v are clamped to [-clip, clip]; 0 not */
 	double residual_scale;        /* of what is added to the stream */
 	double logit_scale, logit_divide;

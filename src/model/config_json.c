@@ -125,6 +125,24 @@ static json_t *flatten(json_t *root)
 	return flat;
 }
 
+/* What the family says of rotation where the config says nothing: into a copy of its keys. NULL: out of memory. */
+static json_t *with_rope(json_t *flat, const char *rope)
+{
+	const json_t *old = json_object_get(flat, "rope_scaling"), *new = json_object_get(flat, "rope_parameters");
+	json_t *copy;
+
+	if (!flat || !rope || (old && !json_is_null(old)) || (new && !json_is_null(new))) {
+		return flat;
+	}
+	copy = json_copy(flat);
+	json_decref(flat);
+	if (json_object_set_new(copy, "rope_parameters", json_loads(rope, 0, NULL))) {
+		json_decref(copy);
+		return NULL;
+	}
+	return copy;
+}
+
 /* A number or a list of them; null gives none. */
 static enum loom_status read_eos(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 {
@@ -178,6 +196,7 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	const char *arch = NULL, *type = NULL;
 	enum loom_status rc;
 	json_t *flat;
+	bool tower;
 
 	if (!json_is_object(root)) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: expected an object", where);
@@ -190,11 +209,13 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	cfg->architecture = arch ? loom_arena_strdup(&cfg->arena, arch) : first_word(cfg, f->architectures);
 	cfg->model_type = type ? loom_arena_strdup(&cfg->arena, type) : first_word(cfg, f->types);
 	flat = flatten((json_t *)root);
+	tower = flat != root;
+	flat = with_rope(flat, f->rope);
 	if (!cfg->architecture || !cfg->model_type || !flat) {
 		json_decref(flat);
 		return loom_err_nomem(err, "config", 128);
 	}
-	cfg->tower = flat != root;
+	cfg->tower = tower;
 	cfg->classifies = loom_str_ends(cfg->architecture, "ForSequenceClassification");
 	cfg->masked_head = f->roles[LOOM_ROLE_HEAD_DENSE].hf && loom_str_ends(cfg->architecture, "ForMaskedLM");
 	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (speaks(cfg->architecture) && !f->roles[LOOM_ROLE_HEAD_DENSE].hf));

@@ -144,7 +144,7 @@ static enum loom_status decide(const struct rule_reader *x, const struct loom_la
 /* Window, rope and block of a layer from its bits. */
 static enum loom_status settle(const struct loom_config *cfg, struct loom_layer *l, const char *where, struct loom_err *err)
 {
-	l->window = l->bits & LOOM_LAYER_WINDOW ? cfg->window : 0;
+	l->window = l->bits & LOOM_LAYER_WINDOW && !(l->bits & LOOM_LAYER_WHOLE) ? cfg->window : 0;
 	l->rope = -1;
 	if (cfg->pos == LOOM_POS_ROTARY && (l->bits & LOOM_LAYER_ROPE)) {
 		l->rope = l->bits & LOOM_LAYER_LOCAL_ROPE && cfg->n_rope > 1 ? 1 : 0;

@@ -70,6 +70,7 @@ struct loom_family {
 	const struct loom_layer_rule *layers; /* up to LOOM_TEST_END; NULL: none */
 	const struct loom_key_rule *rules; /* up to a NULL key; NULL: none */
 	const char *ignored;               /* keys of the configuration class that change nothing in what Loom computes; NULL: none */
+	const char *rope;                  /* rope_parameters (JSON, compact) of a config that has neither these nor rope_scaling; NULL: plain ones */
 	struct loom_role_name roles[LOOM_N_ROLE];
 	const struct loom_block_choice *blocks; /* up to a NULL block */
 	const char *gguf;                  /* general.architecture; "name:key": when its metadata has that key with a number above 0, before

@@ -60,7 +60,8 @@ struct loom_config;
 	X(ROPE_ALPHA, rope_alpha, BOOL, 0, 0) X(REL, rel, REL, 0, 0) X(N_BUCKET, n_bucket, INT, 4, LOOM_MAX_RELATIVE) \
 	X(REL_MAX, rel_max, INT, 2, LOOM_MAX_RELATIVE) X(REL_EACH, rel_each, BOOL, 0, 0) X(REL_KEY, rel_key, BOOL, 0, 0) \
 	X(REL_QUERY, rel_query, BOOL, 0, 0) X(REL_SHARED, rel_shared, BOOL, 0, 0) X(REL_NORM, rel_norm, BOOL, 0, 0) \
-	X(YARN_TRUNCATE, yarn_truncate, BOOL, 0, 0)
+	X(YARN_TRUNCATE, yarn_truncate, BOOL, 0, 0) \
+	X(TEMPER, temper, NUM, 0, 1e6) X(TEMPER_EVERY, temper_every, INT, 1, LOOM_MAX_CONTEXT) X(TEMPER_ADD, temper_add, INT, 0, 1)
 
 enum loom_field {
 #define X(id, member, type, least, most) LOOM_F_##id,

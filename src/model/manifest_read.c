@@ -533,10 +533,31 @@ static enum loom_status read_names(const struct reader *r, const json_t *root, s
 	return rc;
 }
 
+static enum loom_status read_rope(const struct reader *r, const json_t *root, struct loom_family *f)
+{
+	const json_t *rope = json_object_get(root, "rope");
+	json_free_t release;
+	char *text;
+
+	if (!rope) {
+		return LOOM_OK;
+	}
+	if (!json_is_object(rope)) {
+		return fail(r, "rope", "expected an object, as rope_parameters");
+	}
+	text = json_dumps(rope, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	f->rope = text ? loom_arena_strdup(r->arena, text) : NULL;
+	json_get_alloc_funcs(NULL, &release);
+	if (text) {
+		release(text);
+	}
+	return f->rope ? LOOM_OK : no_memory(r);
+}
+
 enum loom_status loom_manifest_read(const char *text, size_t n, const char *where, struct loom_arena *arena, const struct loom_family **out,
 	struct loom_err *err)
 {
-	static const char *const names[] = {"loom", "name", "model_type", "architectures", "prefixes", "config", "layers", "rules", "ignored",
+	static const char *const names[] = {"loom", "name", "model_type", "architectures", "prefixes", "config", "layers", "rules", "ignored", "rope",
 		"weights", "blocks", "gguf", NULL};
 	const struct reader r = {text, where, n, arena, err};
 	struct loom_family *f = loom_arena_alloc(arena, 1, sizeof(*f));
@@ -548,6 +569,7 @@ enum loom_status loom_manifest_read(const char *text, size_t n, const char *wher
 	rc = rc ? rc : read_keys(&r, root, f);
 	rc = rc ? rc : read_layers(&r, root, f);
 	rc = rc ? rc : read_rules(&r, root, f);
+	rc = rc ? rc : read_rope(&r, root, f);
 	rc = rc ? rc : read_roles(&r, root, f);
 	rc = rc ? rc : read_blocks(&r, root, f);
 	json_decref(root);

@@ -9,7 +9,7 @@ static const struct {
 } bits[] = {
 	{LOOM_LAYER_WINDOW, "window"}, {LOOM_LAYER_ROPE, "rope"}, {LOOM_LAYER_LOCAL_ROPE, "local_rope"}, {LOOM_LAYER_PARALLEL, "parallel"},
 	{LOOM_LAYER_TWO_NORMS, "two_norms"}, {LOOM_LAYER_POST_NORM, "post_norm"}, {LOOM_LAYER_NORM_RESID, "norm_resid"},
-	{LOOM_LAYER_MOE, "moe"}, {LOOM_LAYER_DENSE, "dense"}, {LOOM_LAYER_MIXER, "mixer"}, {LOOM_LAYER_BARE, "bare"},
+	{LOOM_LAYER_MOE, "moe"}, {LOOM_LAYER_DENSE, "dense"}, {LOOM_LAYER_MIXER, "mixer"}, {LOOM_LAYER_BARE, "bare"}, {LOOM_LAYER_WHOLE, "whole"},
 };
 #define N_BIT (sizeof(bits) / sizeof(bits[0]))
 

@@ -180,6 +180,9 @@ void loom_manifest_write(const struct loom_family *f, struct loom_buf *out)
 		put_list(out, f->ignored);
 		(void)loom_buf_puts(out, ",\n");
 	}
+	if (f->rope) {
+		(void)loom_buf_printf(out, "\t\"rope\": %s,\n", f->rope);
+	}
 	put_roles(out, f->roles);
 	put_blocks(out, f->blocks);
 	if (f->gguf) {

@@ -269,6 +269,15 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 	case LOOM_STEP_ROTATE:
 		rotate(b);
 		break;
+	case LOOM_STEP_TEMPER:
+		if (c->temper > 0) {
+			op = loom_plan_add(b, LOOM_OP_TEMPER);
+			op->a = op->out = loom_plan_queries(b);
+			op->scale = (float)c->temper;
+			op->every = c->temper_every;
+			op->index_add = c->temper_add;
+		}
+		break;
 	case LOOM_STEP_KV_STORE:
 	case LOOM_STEP_ATTEND:
 		attend(b, s->kind);

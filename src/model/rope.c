@@ -8,7 +8,7 @@
 
 void loom_rope_spec_init(struct loom_rope_spec *s)
 {
-	*s = (struct loom_rope_spec){.base = 10000.0, .factor = NAN, .attn_factor = NAN, .beta_fast = 32, .beta_slow = 1,
+	*s = (struct loom_rope_spec){.base = 10000.0, .factor = NAN, .attn_factor = NAN, .short_mscale = NAN, .long_mscale = NAN, .beta_fast = 32, .beta_slow = 1,
 		.mscale = NAN, .mscale_all_dim = NAN, .low_freq_factor = NAN, .high_freq_factor = NAN, .truncate = true};
 }
 
@@ -203,6 +203,8 @@ enum loom_status loom_rope_make(struct loom_rope *r, const struct loom_rope_spec
 		longrope(r->short_freq, s, s->short_ext);
 		longrope(r->long_freq, s, s->long_ext);
 		longrope(r->inv_freq, s, s->short_ext);
+		r->short_factor_scale = isfinite(s->short_mscale) ? (float)s->short_mscale : r->attn_factor;
+		r->long_factor_scale = isfinite(s->long_mscale) ? (float)s->long_mscale : r->attn_factor;
 		break;
 	}
 	for (int32_t i = 0; s->divide && i < n; i++) {
@@ -215,6 +217,7 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 {
 	*attn_factor = r->attn_factor;
 	if (r->type == LOOM_ROPE_LONGROPE) {
+		*attn_factor = len > r->original_max ? r->long_factor_scale : r->short_factor_scale;
 		return len > r->original_max ? r->long_freq : r->short_freq;
 	}
 	if (r->type == LOOM_ROPE_DYNAMIC && len > r->max_position) {

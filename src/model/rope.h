@@ -13,6 +13,7 @@ struct loom_rope_spec {
 	int32_t dim;
 	int64_t max_position, original_max;
 	double base, factor, attn_factor;
+	double short_mscale, long_mscale;  /* LONGROPE's attention factors below and above original_max, where they are said */
 	double beta_fast, beta_slow, mscale, mscale_all_dim, low_freq_factor, high_freq_factor;
 	bool truncate;
 	const float *short_ext, *long_ext; /* [dim/2] longrope's factors */

@@ -131,6 +131,25 @@ static void defaults_and_nulls(void **state)
 }
 
 /* Every allocation fails once: an error each time, nothing kept, and at last it works. */
+/* A text_config may leave out what its class has by default; a model by itself may not. */
+static void towers_have_their_class_s_sizes(void **state)
+{
+	struct loom_config cfg;
+	struct loom_err err;
+
+	(void)state;
+	assert_int_equal(read_text("{\"architectures\":[\"LlavaForConditionalGeneration\"],\"vision_config\":{},\"text_config\":"
+		"{\"model_type\":\"llama\",\"vocab_size\":32064}}", &cfg, &err), LOOM_OK);
+	assert_true(cfg.n_layer == 32 && cfg.n_embd == 4096 && cfg.n_ffn == 11008 && cfg.n_head == 32 && cfg.n_vocab == 32064);
+	loom_config_release(&cfg);
+	assert_int_equal(read_text("{\"architectures\":[\"Gemma3ForConditionalGeneration\"],\"vision_config\":{},\"text_config\":"
+		"{\"model_type\":\"gemma3_text\",\"hidden_size\":2560,\"intermediate_size\":10240,\"num_hidden_layers\":34}}", &cfg, &err), LOOM_OK);
+	assert_true(cfg.n_layer == 34 && cfg.n_embd == 2560 && cfg.n_head == 8 && cfg.n_head_kv == 4 && cfg.d_head == 256 && cfg.n_vocab == 262208);
+	loom_config_release(&cfg);
+	assert_int_equal(read_text("{\"architectures\":[\"LlamaForCausalLM\"],\"vocab_size\":32064}", &cfg, &err), LOOM_E_MODEL);
+	loom_config_release(&cfg);
+}
+
 static void no_allocation_may_be_missed(void **state)
 {
 	static const char text[] = "{\"architectures\":[\"Qwen2ForCausalLM\"]," BASE ",\"num_key_value_heads\":4,\"use_sliding_window\":true,"
@@ -157,7 +176,7 @@ static void no_allocation_may_be_missed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_say_what_is_wrong), cmocka_unit_test(both_spellings_mean_the_same),
-		cmocka_unit_test(defaults_and_nulls), cmocka_unit_test(no_allocation_may_be_missed)};
+		cmocka_unit_test(defaults_and_nulls), cmocka_unit_test(towers_have_their_class_s_sizes), cmocka_unit_test(no_allocation_may_be_missed)};
 
 	loom_json_setup();
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

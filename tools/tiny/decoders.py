@@ -59,6 +59,9 @@ MPT = dict(vocab_size=V, d_model=30, n_heads=5, n_layers=2, max_seq_len=160, **I
 SMALL_LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                     original_max_position_embeddings=64)
 
+TEMPER = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=20, beta_fast=32.0, beta_slow=1.0,
+              mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3)
+
 VARIANTS = {
     "gemma": of("Gemma", LLAMA),
     "gemma2": of("Gemma2", GEMMA2, query_pre_attn_scalar=10),
@@ -84,6 +87,7 @@ VARIANTS = {
                       edit=lambda c: {k: v for k, v in c.items() if k != "attention_layers"}),
     "gpt_bigcode": of("GPTBigCode", GPT, n_inner=26),
     "gpt_bigcode-heads": of("GPTBigCode", GPT, n_inner=26, multi_query=False),
+    "ministral3": of("Ministral3", LLAMA, num_key_value_heads=1, rope_parameters=TEMPER),
     "opt": of("OPT", OPT),
     "opt-350m": of("OPT", OPT, do_layer_norm_before=False, word_embed_proj_dim=24, last=opt_last),
     "opt-plain": of("OPT", OPT, enable_bias=False, layer_norm_elementwise_affine=False, activation_function="gelu"),

@@ -4,6 +4,25 @@ import transformers as tf
 
 from . import IDS, V, Tiny, old_style
 
+def long_phimoe():
+    """Frequencies as transformers 4 took them: 5.24 computes the long ones and then takes the short ones."""
+    from transformers.models.phimoe import modeling_phimoe as m
+    init = m.ROPE_INIT_FUNCTIONS["longrope"]
+
+    def forward(self, x, position_ids=None):
+        rope, length = self.config.rope_parameters, int(position_ids.max()) + 1
+        if self.rope_type == "default":
+            freq, scale = self.inv_freq, self.attention_scaling
+        else:
+            freq, _ = init(self.config, x.device, length)
+            scale = rope["long_mscale" if length > rope["original_max_position_embeddings"] else "short_mscale"]
+        angle = position_ids[..., None].float() * freq.float()
+        angle = torch.cat((angle, angle), dim=-1)
+        return (angle.cos() * scale).to(x.dtype), (angle.sin() * scale).to(x.dtype)
+    m.PhimoeRotaryEmbedding.forward = forward
+
+
+long_phimoe()
 BASE = dict(vocab_size=V, hidden_size=24, intermediate_size=18, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
             max_position_embeddings=256, **IDS)
 LENGTHS = (1, 9, 50)
@@ -54,6 +73,12 @@ VARIANTS = {
     "olmoe": moe(tf.OlmoeConfig, tf.OlmoeForCausalLM, num_experts=6, num_experts_per_tok=2, clip_qkv=1.5),
     "phimoe": moe(tf.PhimoeConfig, tf.PhimoeForCausalLM, num_local_experts=5, num_experts_per_tok=2, router_jitter_noise=0.2,
                   lm_head_bias=True, attention_bias=True),
+    "phimoe-longrope": moe(tf.PhimoeConfig, tf.PhimoeForCausalLM, num_local_experts=4, num_experts_per_tok=2, max_position_embeddings=160,
+                           rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.2], long_factor=[1.5, 4.0],
+                                                short_mscale=1.1, long_mscale=1.3, original_max_position_embeddings=40), edit=old_style),
+    "qwen2-moe-window": moe(tf.Qwen2MoeConfig, tf.Qwen2MoeForCausalLM, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=10,
+                            shared_expert_intermediate_size=10, num_hidden_layers=3, use_sliding_window=True, sliding_window=9,
+                            max_window_layers=2, edit=lambda c: {k: v for k, v in c.items() if k != "layer_types"}),
     "granitemoe": moe(tf.GraniteMoeConfig, tf.GraniteMoeForCausalLM, num_local_experts=5, num_experts_per_tok=2,
                       embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.3, logits_scaling=2.0),
     "granitemoe-shared": moe(tf.GraniteMoeSharedConfig, tf.GraniteMoeSharedForCausalLM, num_local_experts=4, num_experts_per_tok=3,

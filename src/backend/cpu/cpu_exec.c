@@ -124,6 +124,11 @@ static void join_row(const struct loom_device_state *s, const struct loom_op *op
 	}
 }
 
+static float temper(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	return 1.0f + op->scale * logf(1.0f + floorf((float)(s->batch->pos[row] + op->index_add) / (float)op->every));
+}
+
 static void one_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
 	size_t n = (size_t)op->out.width;
@@ -159,6 +164,9 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		break;
 	case LOOM_OP_SCALE:
 		s->rows->scale(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_TEMPER:
+		s->rows->scale(temper(s, op, row), loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
 		break;
 	case LOOM_OP_SOFTCAP:
 		s->rows->softcap(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);

@@ -16,6 +16,8 @@ const struct loom_family loom_family_apertus = {
 	.prefixes = "model.|",
 	.keys = keys,
 	.rules = rules,
+	.rope = "{\"rope_type\":\"llama3\",\"rope_theta\":12000000.0,\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+		"\"original_max_position_embeddings\":8192}",
 	.ignored = "post_norm|qk_norm",
 	.roles = {
 		LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_MLP, LLAMA_HEAD, LLAMA_FINAL_NORM, LLAMA_QK_NORM,

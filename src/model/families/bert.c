@@ -4,7 +4,7 @@
 
 static const struct loom_key keys[] = {
 	USUAL_SIZES,
-	KEY(N_CTX, "max_position_embeddings", "512"), KEY(N_TYPE, "type_vocab_size", NULL), KEY(NORM_EPS, "layer_norm_eps", "1e-12"),
+	KEY(N_CTX, "max_position_embeddings", "512"), KEY(N_TYPE, "type_vocab_size", "2"), KEY(NORM_EPS, "layer_norm_eps", "1e-12"),
 	KEY(ACT, "hidden_act", "gelu"), ALWAYS(NORM, "layer"), ALWAYS(POS, "learned"), ALWAYS(EMBED_NORM, "true"),
 	ALWAYS(ATTN_BIAS, "true"), ALWAYS(ATTN_OUT_BIAS, "true"), ALWAYS(MLP_BIAS, "true"), ALWAYS(MLP_DOWN_BIAS, "true"), KEY(HEAD_ACT, "hidden_act", "gelu"),
 	ALWAYS(CLASS_ACT, "tanh"), END_KEYS};

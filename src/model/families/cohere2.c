@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("40", "8192", "64", "256000", "22528"),
 	USUAL_SIZES, LLAMA_FEATURES, KEY(N_HEAD_KV, "num_key_value_heads", NULL), KEY(D_HEAD, "head_dim", NULL),
 	KEY(N_CTX, "max_position_embeddings", "8192"), KEY(TIED, "tie_word_embeddings", "true"), ALWAYS(NORM, "layer"),
 	ALWAYS(NORM_BIAS, "false"), KEY(NORM_EPS, "layer_norm_eps", "1e-5"), KEY(LOGIT_SCALE, "logit_scale", "0.0625"),

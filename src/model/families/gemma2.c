@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("26", "2304", "8", "256000", "9216"),
 	USUAL_SIZES, LLAMA_FEATURES,
 	KEY(N_HEAD_KV, "num_key_value_heads", "4"), KEY(D_HEAD, "head_dim", "256"), KEY(N_CTX, "max_position_embeddings", "8192"),
 	KEY(TIED, "tie_word_embeddings", "true"),

@@ -11,7 +11,7 @@ static const struct loom_key keys[] = {
 	ALWAYS(MLP_DOWN_BIAS, "true"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_WINDOW, WORD, "attention_layers", "local", NULL), RULE(LOOM_LAYER_WINDOW, WORD, "attention_types", "local", NULL),
-	RULE_NOT(LOOM_LAYER_WINDOW, BELOW, NULL, NULL, "0"), END_LAYERS};
+	RULE(LOOM_LAYER_WINDOW, EVERY, NULL, NULL, "2"), END_LAYERS};
 static const struct loom_key_rule rules[] = {{"attention_layers", "global|local"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 

@@ -24,6 +24,8 @@ const struct loom_family loom_family_gpt_oss = {
 	.keys = keys,
 	.layers = layers,
 	.rules = rules,
+	.rope = "{\"rope_type\":\"yarn\",\"factor\":32.0,\"beta_fast\":32.0,\"beta_slow\":1.0,\"truncate\":false,"
+		"\"original_max_position_embeddings\":4096}",
 	.ignored = MOE_IGNORED "|initial_context_length",
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_FINAL_NORM, LLAMA_HEAD,
 		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.input_layernorm", "blk.%d.attn_norm"},

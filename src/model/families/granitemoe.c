@@ -7,7 +7,7 @@ static const struct loom_key keys[] = {
 	KEY(ATTN_OUT_BIAS, "attention_bias", "false"), KEY(EMBED_SCALE, "embedding_multiplier", "1"),
 	KEY(ATTN_SCALE, "attention_multiplier", "1"), KEY(RESIDUAL_SCALE, "residual_multiplier", "1"),
 	KEY(LOGIT_DIVIDE, "logits_scaling", "1"), ALWAYS(ROUTER, "topk_softmax"), KEY(N_EXPERT, "num_local_experts", "8"),
-	KEY(N_EXPERT_USED, "num_experts_per_tok", "2"), KEY(N_FFN_SHARED, "shared_intermediate_size", NULL), END_KEYS};
+	KEY(N_EXPERT_USED, "num_experts_per_tok", "2"), MAPPED(N_FFN_SHARED, "shared_intermediate_size", NULL, "0=0|*"), END_KEYS};
 static const struct loom_key gguf_keys[] = {KEY(LOGIT_DIVIDE, "logit_scale", NULL), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm_moe}, END_BLOCKS};
 

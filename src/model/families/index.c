@@ -2,7 +2,7 @@
 #include "family.h"
 
 #define FAMILIES(X) \
-	X(llama) X(mistral) X(ministral) X(qwen2) X(qwen2_vl) X(qwen3) X(gpt2) X(bert) X(gemma) X(gemma2) X(gemma3) X(phi) X(phi3) \
+	X(llama) X(mistral) X(ministral) X(ministral3) X(qwen2) X(qwen2_vl) X(qwen3) X(gpt2) X(bert) X(gemma) X(gemma2) X(gemma3) X(phi) X(phi3) \
 	X(gpt_neox) X(gptj) X(codegen) X(gpt_neo) X(gpt_bigcode) X(falcon) X(opt) X(biogpt) X(xglm) X(bloom) X(mpt) X(stablelm) \
 	X(starcoder2) X(olmo) X(olmo2) X(olmo3) X(cohere) X(cohere2) X(granite) X(glm) X(glm4) X(smollm3) X(exaone4) \
 	X(nemotron) X(ernie4_5) X(hunyuan_v1_dense) X(persimmon) X(seed_oss) X(helium) X(arcee) X(apertus) \

@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("32", "4096", "32", "32000", "11008"),
 	USUAL_SIZES, LLAMA_FEATURES,
 	KEY(N_HEAD_KV, "num_key_value_heads", NULL), KEY(D_HEAD, "head_dim", NULL), KEY(N_CTX, "max_position_embeddings", "2048"),
 	KEY(TIED, "tie_word_embeddings", "false"),

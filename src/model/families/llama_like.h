@@ -25,6 +25,11 @@
 #define USUAL_SIZES \
 	KEY(N_LAYER, "num_hidden_layers", NULL), KEY(N_EMBD, "hidden_size", NULL), KEY(N_HEAD, "num_attention_heads", NULL), \
 	KEY(N_VOCAB, "vocab_size", NULL), KEY(N_FFN, "intermediate_size", NULL)
+/* What a text_config in a larger model's config may leave out: transformers then takes its class's own. Before USUAL_SIZES. */
+#define TOWER_KEY(field, key, value) {LOOM_F_##field, key, value, NULL, "vision_config|audio_config"}
+#define TOWER_SIZES(layers, embd, heads, vocab, ffn) \
+	TOWER_KEY(N_LAYER, "num_hidden_layers", layers), TOWER_KEY(N_EMBD, "hidden_size", embd), TOWER_KEY(N_HEAD, "num_attention_heads", heads), \
+	TOWER_KEY(N_VOCAB, "vocab_size", vocab), TOWER_KEY(N_FFN, "intermediate_size", ffn)
 /* A causal decoder with RMS norms, rotary positions and a gated feed-forward. */
 #define LLAMA_FEATURES \
 	ALWAYS(NORM, "rms"), ALWAYS(POS, "rotary"), ALWAYS(CAUSAL, "true"), ALWAYS(GATED_FFN, "true"), ALWAYS(FINAL_NORM, "true"), \

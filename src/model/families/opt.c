@@ -1,4 +1,5 @@
-/* opt.c: OPT: learned positions that start at 2; the 350m model norms after the additions and has a narrower embedding. */
+/* opt.c: OPT: learned positions that start at 2; the 350m model norms after the additions and has a narrower embedding: its last state is
+ * given before the projection to that width (what transformers calls its last hidden state comes after). */
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {

@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("32", "3072", "32", "32064", "8192"),
 	USUAL_SIZES, LLAMA_FEATURES,
 	KEY(N_HEAD_KV, "num_key_value_heads", NULL), KEY(D_HEAD, "head_dim", NULL), KEY(N_CTX, "max_position_embeddings", "4096"),
 	KEY(TIED, "tie_word_embeddings", "false"),

@@ -1,4 +1,5 @@
-/* phimoe.c: Phi-3.5-MoE: layer norms, two experts chosen by sparsemixer. */
+/* phimoe.c: Phi-3.5-MoE: layer norms, two experts chosen by sparsemixer. Beyond its original context its long frequencies count, as its authors
+ * and transformers 4 have it (transformers 5.24 computes them and then takes the short ones). */
 #include "moe_like.h"
 
 static const struct loom_key keys[] = {
@@ -8,9 +9,7 @@ static const struct loom_key keys[] = {
 	KEY(ATTN_OUT_BIAS, "attention_bias", "false"), KEY(HEAD_BIAS, "lm_head_bias", "false"), ALWAYS(ROUTER, "sparsemixer"),
 	KEY(ROUTER_JITTER, "router_jitter_noise", "0.01"), KEY(N_EXPERT, "num_local_experts|num_experts", "16"), ALWAYS(N_EXPERT_USED, "2"),
 	END_KEYS};
-/* longrope with scales of its own (Phi-3.5-MoE as its authors wrote it) is refused rather than run without them */
-static const struct loom_key_rule rules[] = {{"num_experts_per_tok", "2"}, {"rope_scaling.short_mscale", "null"},
-	{"rope_scaling.long_mscale", "null"}, {"rope_parameters.short_mscale", "null"}, {"rope_parameters.long_mscale", "null"}, END_RULES};
+static const struct loom_key_rule rules[] = {{"num_experts_per_tok", "2"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm_moe}, END_BLOCKS};
 
 const struct loom_family loom_family_phimoe = {

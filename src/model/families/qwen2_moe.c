@@ -10,7 +10,8 @@ static const struct loom_key keys[] = {
 	END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_WINDOW, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, NULL},
-	{LOOM_LAYER_WINDOW, LOOM_TEST_EVERY, true, NULL, NULL, "2", NULL}, SPARSE_STEP_LAYERS, END_LAYERS};
+	{LOOM_LAYER_WINDOW, LOOM_TEST_EVERY, true, NULL, NULL, "2", NULL},
+	{LOOM_LAYER_WHOLE, LOOM_TEST_FROM, false, "max_window_layers", NULL, "28", "!layer_types"}, SPARSE_STEP_LAYERS, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"layer_types", "full_attention|sliding_attention"}, END_RULES};
 static const struct loom_block_choice blocks[] = {SPARSE_STEP_BLOCKS, END_BLOCKS};
 
@@ -22,7 +23,7 @@ const struct loom_family loom_family_qwen2_moe = {
 	.keys = keys,
 	.layers = layers,
 	.rules = rules,
-	.ignored = MOE_IGNORED "|max_window_layers",
+	.ignored = MOE_IGNORED,
 	.roles = {LLAMA_NAMES, MOE_ROUTER, MOE_EXPERTS("mlp"), MOE_SHARED("shared_expert"),
 		[LOOM_ROLE_SHARED_MIX] = {"layers.%d.mlp.shared_expert_gate", "blk.%d.ffn_gate_inp_shexp"}},
 	.blocks = blocks,

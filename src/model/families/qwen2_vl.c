@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("80", "8192", "64", "152064", "29568"),
 	USUAL_SIZES, LLAMA_FEATURES,
 	KEY(N_HEAD_KV, "num_key_value_heads", "8"), KEY(D_HEAD, "head_dim", NULL), KEY(N_CTX, "max_position_embeddings", "32768"),
 	KEY(NORM_EPS, "rms_norm_eps", "1e-5"), KEY(ROPE_THETA, "rope_theta", "1000000"),

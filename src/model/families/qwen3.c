@@ -2,6 +2,7 @@
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {
+	TOWER_SIZES("32", "4096", "32", "151936", "22016"),
 	USUAL_SIZES, LLAMA_FEATURES,
 	KEY(N_HEAD_KV, "num_key_value_heads", "32"), KEY(D_HEAD, "head_dim", "128"), KEY(N_CTX, "max_position_embeddings", "32768"),
 	KEY(TIED, "tie_word_embeddings", "false"), ALWAYS(QK_NORM, "head"),
