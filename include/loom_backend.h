@@ -113,6 +113,10 @@ enum loom_op_kind {
 	LOOM_OP_SCAN,      /* Mamba's selective scan (https://arxiv.org/abs/2312.00752): a = x [C], b = dt [C], c = B|C [2 d_state], w = A TABLE
 	                    * [d_state, C], bias = D [C]: dt' = softplus(dt), h[n] = exp(A[n] dt') h[n] + (dt' B[n]) x, out = sum over n of
 	                    * h[n] C[n] + D x. State: h [d_state, C] */
+	LOOM_OP_SCAN_HEADS, /* Mamba 2's (https://arxiv.org/abs/2405.21060): n_head heads of d_value columns; a = x [H d_value], b = dt [H],
+	                    * c = B|C [2 n_group d_state], w = A, bias = D, bias2 = what is added to dt [H]: dt' = softplus(dt + bias2);
+	                    * h[n] = exp(A dt') h[n] + (dt' B[n]) x, out = sum over n of h[n] C[n] + D x, with the B and C of the head's group.
+	                    * State: h [H][d_state, d_value] */
 	LOOM_OP_DELTA,     /* the gated delta rule (https://arxiv.org/abs/2412.06464): a = q|k|v (n_head_kv heads of d_head, of d_head, n_head of
 	                    * d_value), b = write|decay [2 n_head], w = A [n_head], bias = what is added to decay [n_head]. Of each head
 	                    * of v, q and k being l2-normalized, q times scale:
@@ -185,7 +189,7 @@ struct loom_op {
 	int32_t rel_key, rel_query; /* ATTEND: weights [H d, distances]: q . rel_key + k . rel_query of the distance is added to q . k before the
 	                          * scale; -1 none */
 	int32_t n_tap, d_state;  /* CONV; SCAN */
-	int64_t state_at;        /* CONV, SCAN, DELTA: where the op's floats begin in a sequence's state */
+	int64_t state_at;        /* CONV, SCAN, SCAN_HEADS, DELTA: where the op's floats begin in a sequence's state */
 	int32_t rope;            /* ROTATE: index into plan ropes */
 	int32_t router;          /* ROUTE: index into plan routers; its bias: added to the probabilities for the choice only; -1 none */
 	int32_t n_expert, n_used, n_ffn; /* EXPERTS; weights w .. w+n_expert-1 [F or 2F, D], w2 .. [D, F], biases bias .., bias2 .. or -1 */

@@ -71,17 +71,17 @@ def rewrite_weights(folder, change):
     save_file({k: v.contiguous().clone() for k, v in change(load_file(path)).items()}, path, metadata={"format": "pt"})
 
 
-def greedy(model, ids, count=24):
+def greedy(model, ids, count=24, cached=True):
     """With the cache, as generate() runs: dynamic rotary types see the length at each step."""
     picks, margins, step, past = [], [], ids, {}
     with torch.no_grad():
         for _ in range(count):
-            o = model(step, use_cache=True, **past)
+            o = model(step, use_cache=cached, **past)
             key = "cache" if "cache" in o else "past_key_values"  # as it is called has changed
-            past, top = {key: o[key]}, torch.topk(o.logits[0, -1], 2)
+            past, top = {key: o[key]} if cached else {}, torch.topk(o.logits[0, -1], 2)
             picks.append(int(top.indices[0]))
             margins.append(float(top.values[0] - top.values[1]))
-            step = top.indices[:1].view(1, 1)
+            step = top.indices[:1].view(1, 1) if cached else torch.cat([step, top.indices[:1].view(1, 1)], 1)
             if picks[-1] == 257:
                 break
     return torch.tensor(picks, dtype=torch.int32), torch.tensor(margins)
@@ -103,7 +103,7 @@ def expected(model, t):
         if words:
             tensors[f"logits.{i}"] = o.logits[0, -1].contiguous().clone()
             if decoder and n <= 33:
-                tensors[f"greedy.{i}"], tensors[f"margin.{i}"] = greedy(model, ids)
+                tensors[f"greedy.{i}"], tensors[f"margin.{i}"] = greedy(model, ids, cached=t.cache)
     return tensors
 
 

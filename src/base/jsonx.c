@@ -126,6 +126,25 @@ enum loom_status loom_json_parse(const char *text, size_t n, const char *where, 
 	return loom_err_set(err, bad, "%s%snot valid JSON: %s (line %d, column %d)", where, sep, e.text, e.line, e.column);
 }
 
+/* Python writes infinite floats as Infinity, which is no JSON: outside of strings they become 1e308. Was there any? */
+static bool finite_floats(char *text, size_t n)
+{
+	static const char word[] = "Infinity", number[] = "1e308   ";
+	bool in_string = false, any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (in_string && text[i] == '\\') {
+			i++;
+		} else if (text[i] == '"') {
+			in_string = !in_string;
+		} else if (!in_string && n - i >= sizeof word - 1 && memcmp(text + i, word, sizeof word - 1) == 0) {
+			memcpy(text + i, number, sizeof word - 1);
+			any = true;
+		}
+	}
+	return any;
+}
+
 enum loom_status loom_json_load(const char *path, const char *where, size_t max, json_t **out, struct loom_err *err)
 {
 	char *text = NULL;
@@ -134,6 +153,8 @@ enum loom_status loom_json_load(const char *path, const char *where, size_t max,
 	if (rc)
 		return rc;
 	rc = loom_json_parse(text, n, where, LOOM_E_MODEL, out, err);
+	if (rc && finite_floats(text, n))
+		rc = loom_json_parse(text, n, where, LOOM_E_MODEL, out, err);
 	loom_free(text);
 	return rc;
 }

@@ -76,6 +76,18 @@ static const struct loom_step pre_norm_moe_clip_last[] = {
 	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST),
 	STEP(END)};
 
+/* Hunyuan's experts. */
+static const struct loom_step pre_norm_rotate_first_moe[] = {
+	TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM), FROM(QKV, X), STEP(ROTATE), STEP(QK_NORM), TAP(Q), TAP(K), TAP(V),
+	STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_MID), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID),
+	TAP(RESID_POST), STEP(END)};
+
+/* FlexOlmo: OLMo 2 with experts. */
+static const struct loom_step post_sublayer_moe[] = {
+	TAP(RESID_PRE), ATTEND_FROM(RESID), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID),
+	MOE_FROM(RESID, SUB), NORM(MLP_POST_NORM, SUB, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+
 /* Another mixer than attention, then what stands in the block's second half. */
 #define MIXER_FROM(kind, slot) FROM_TO(kind, slot, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID)
 #define BEGIN TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM)
@@ -96,6 +108,25 @@ static const struct loom_step short_conv[] = {BEGIN, MIXER_FROM(SHORT_CONV, X), 
 static const struct loom_step short_conv_moe[] = {BEGIN, MIXER_FROM(SHORT_CONV, X), END_MOE};
 /* Mamba: a mixer and nothing else. */
 static const struct loom_step scan[] = {BEGIN, FROM_TO(SCAN, X, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+/* Mamba 2, and hybrids where what attention would be is a scan. */
+#define MIXER_SCALED(kind) FROM_TO(kind, X, SUB), FROM(SCALE, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID)
+#define SCALED_FFN \
+	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), FROM(SCALE, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
+#define SCALED_MOE \
+	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), FROM(SCALE, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
+static const struct loom_step scan_heads[] = {
+	BEGIN, FROM_TO(SCAN_HEADS, X, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+static const struct loom_step scan_heads_ffn[] = {BEGIN, MIXER_SCALED(SCAN_HEADS), SCALED_FFN};
+static const struct loom_step scan_heads_moe[] = {BEGIN, MIXER_SCALED(SCAN_HEADS), SCALED_MOE};
+static const struct loom_step scan_ffn[] = {BEGIN, MIXER_FROM(SCAN, X), END_FFN};
+static const struct loom_step scan_moe[] = {BEGIN, MIXER_FROM(SCAN, X), END_MOE};
+/* Nemotron-H: a layer is one sub-layer. */
+static const struct loom_step attend_only[] = {
+	BEGIN, ATTEND_FROM(X), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+static const struct loom_step ffn_only[] = {
+	TAP(RESID_PRE), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+static const struct loom_step moe_only[] = {
+	TAP(RESID_PRE), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 /* Qwen3-Next: three layers of the gated delta rule, one of attention behind a gate. */
 static const struct loom_step delta[] = {BEGIN, MIXER_FROM(DELTA, X), END_FFN};
 static const struct loom_step delta_moe[] = {BEGIN, MIXER_FROM(DELTA, X), END_MOE};
@@ -107,6 +138,14 @@ const struct loom_block loom_block_latent_moe = {"latent_moe", latent_moe};
 const struct loom_block loom_block_short_conv = {"short_conv", short_conv};
 const struct loom_block loom_block_short_conv_moe = {"short_conv_moe", short_conv_moe};
 const struct loom_block loom_block_scan = {"scan", scan};
+const struct loom_block loom_block_scan_heads = {"scan_heads", scan_heads};
+const struct loom_block loom_block_scan_heads_ffn = {"scan_heads_ffn", scan_heads_ffn};
+const struct loom_block loom_block_scan_heads_moe = {"scan_heads_moe", scan_heads_moe};
+const struct loom_block loom_block_scan_ffn = {"scan_ffn", scan_ffn};
+const struct loom_block loom_block_scan_moe = {"scan_moe", scan_moe};
+const struct loom_block loom_block_attend_only = {"attend_only", attend_only};
+const struct loom_block loom_block_ffn_only = {"ffn_only", ffn_only};
+const struct loom_block loom_block_moe_only = {"moe_only", moe_only};
 const struct loom_block loom_block_delta = {"delta", delta};
 const struct loom_block loom_block_delta_moe = {"delta_moe", delta_moe};
 const struct loom_block loom_block_gated = {"gated", gated};
@@ -127,6 +166,8 @@ const struct loom_block loom_block_parallel_two_norms = {"parallel_two_norms", p
 const struct loom_block loom_block_sandwich = {"sandwich", sandwich};
 const struct loom_block loom_block_post_sublayer = {"post_sublayer", post_sublayer};
 const struct loom_block loom_block_pre_norm_bare = {"pre_norm_bare", pre_norm_bare};
+const struct loom_block loom_block_pre_norm_rotate_first_moe = {"pre_norm_rotate_first_moe", pre_norm_rotate_first_moe};
+const struct loom_block loom_block_post_sublayer_moe = {"post_sublayer_moe", post_sublayer_moe};
 
 static const char *const slot_words[LOOM_N_SLOT] = {
 #define X(id, word) word,

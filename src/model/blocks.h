@@ -42,7 +42,7 @@ enum loom_slot {
 	X(DOWN, "down", "o")             /* out = act Wdown */ \
 	X(LATENT, "latent", "a")         /* qkv of latent attention, rotated, by way of the low ranks */ \
 	X(GATE_HEADS, "gate_heads", "a") /* heads *= sigmoid(a Wgate) */ \
-	X(SHORT_CONV, "short_conv", "ao") X(SCAN, "scan", "ao") X(DELTA, "delta", "ao") /* out = another mixer of a */ \
+	X(SHORT_CONV, "short_conv", "ao") X(SCAN, "scan", "ao") X(SCAN_HEADS, "scan_heads", "ao") X(DELTA, "delta", "ao") /* out = another mixer of a */ \
 	X(ROUTE, "route", "a")           /* which experts a uses, and their weights */ \
 	X(EXPERTS, "experts", "ao")      /* out = what the chosen experts make of a */ \
 	X(SHARED, "shared", "ao")        /* out += what the shared experts make of a */ \
@@ -75,6 +75,8 @@ extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_f
 	loom_block_latent, loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta,
 	loom_block_delta_moe, loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last,
 	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer,
-	loom_block_pre_norm_bare;
+	loom_block_pre_norm_bare, loom_block_pre_norm_rotate_first_moe, loom_block_post_sublayer_moe,
+	loom_block_scan_heads, loom_block_scan_heads_ffn, loom_block_scan_heads_moe, loom_block_scan_ffn, loom_block_scan_moe, loom_block_attend_only,
+	loom_block_ffn_only, loom_block_moe_only;
 
 #endif

@@ -85,8 +85,22 @@ static const char *key_of(const struct loom_config *cfg, enum loom_field f)
 /* Sizes of mixers other than plain attention. */
 static enum loom_status mixers(struct loom_config *cfg, const char *where, struct loom_err *err)
 {
+	if (!cfg->mixer_acts) {
+		cfg->mixer_act = cfg->act;
+	}
 	if (cfg->d_inner == 0 && cfg->expand > 0) {
 		cfg->d_inner = (int32_t)(cfg->expand * cfg->n_embd < LOOM_MAX_EMBD ? cfg->expand * cfg->n_embd : LOOM_MAX_EMBD);
+	}
+	if (cfg->n_scan > 0 && cfg->d_scan > 0) {
+		int64_t n = (int64_t)cfg->n_scan * cfg->d_scan;
+		cfg->d_inner = (int32_t)(n < LOOM_MAX_EMBD ? n : LOOM_MAX_EMBD);
+	}
+	if (cfg->n_scan > 0 && (cfg->d_inner % cfg->n_scan != 0 || cfg->n_scan_group == 0 || cfg->n_scan % cfg->n_scan_group != 0)) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: a scan of %d columns in %d heads of %d groups", where, cfg->d_inner, cfg->n_scan,
+			cfg->n_scan_group);
+	}
+	if ((int64_t)cfg->n_scan_group * cfg->d_state > LOOM_MAX_EMBD) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: a scan with %d groups of %d states", where, cfg->n_scan_group, cfg->d_state);
 	}
 	if (cfg->d_state > 0 && cfg->dt_rank == 0) {
 		cfg->dt_rank = (cfg->n_embd + 15) / 16;

@@ -40,6 +40,7 @@ enum loom_layer_bit {
 	LOOM_LAYER_MOE = 128,       /* experts instead of one feed-forward */
 	LOOM_LAYER_DENSE = 512,     /* one feed-forward although the layer would have experts */
 	LOOM_LAYER_MIXER = 256,     /* another mixer instead of attention (convolution, state space, delta net) */
+	LOOM_LAYER_LATE = 1 << 18,  /* behind the last layer that has experts */
 	LOOM_LAYER_WHOLE = 1 << 17, /* no window although the layer would have one */
 	LOOM_LAYER_BARE = 1 << 16,  /* attention reads the stream as it is (ModernBERT's first layer) */
 };
@@ -73,6 +74,8 @@ struct loom_config {
 	enum loom_qk_norm qk_norm;
 	bool qk_norm_bias;
 	enum loom_act_kind act, head_act, class_act; /* of the feed-forward; of the dense layer in a masked-word head, and in a classifier's */
+	enum loom_act_kind mixer_act; /* of mixers; that of the feed-forward unless mixer_acts */
+	bool mixer_acts;
 	bool class_mean;              /* a classifier reads the mean of the rows, not the first (encoders) or last (decoders) */
 	enum loom_pos_kind pos;
 	enum loom_qkv_layout qkv;
@@ -117,6 +120,8 @@ struct loom_config {
 	int32_t n_tap;                /* of the short convolution */
 	bool conv_bias, mixer_bias;   /* mixer_bias: of the products into and out of the mixer */
 	int32_t d_inner, d_state, dt_rank; /* selective scan: columns, states a column, rank of dt */
+	int32_t d_scan;               /* d_inner is n_scan times this, where it is given */
+	int32_t n_scan, n_scan_group; /* scan by heads: d_inner columns in n_scan of them, which share B and C by groups; 0: each column by itself */
 	double expand;                /* d_inner where it is not given: this times n_embd */
 	enum loom_scan_norm scan_norm;
 	double scan_eps;              /* of those norms; 0: norm_eps */

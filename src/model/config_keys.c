@@ -39,8 +39,9 @@ bool loom_config_text_is(const json_t *v, const char *text, size_t n)
 	switch (json_typeof(v)) {
 	case JSON_STRING:
 		return json_string_length(v) == n && memcmp(json_string_value(v), text, n) == 0;
-	case JSON_OBJECT:
-		is = json_object_size(v) == 0 ? "{}" : "";
+	case JSON_OBJECT: /* {"__float__": "Infinity"} is how transformers 5 writes it */
+		is = json_string_value(json_object_get(v, "__float__"));
+		is = is ? is : json_object_size(v) == 0 ? "{}" : "";
 		break;
 	case JSON_ARRAY:
 		is = json_array_size(v) == 0 ? "[]" : "";
@@ -85,6 +86,9 @@ static bool words_of(const json_t *v, const char *values)
 
 static bool one_of(const json_t *v, const char *values)
 {
+	if (values[0] == '~') {
+		return json_is_string(v) && strspn(json_string_value(v), values + 1) == json_string_length(v);
+	}
 	if (json_is_string(v) && strchr(json_string_value(v), '|')) {
 		return words_of(v, values);
 	}
@@ -189,6 +193,26 @@ static enum loom_status take_changed(struct loom_config *cfg, const struct loom_
 	return loom_field_set_text(cfg, k->field, text, c->where, err);
 }
 
+/* An integer, or a list that has the same one for each layer. */
+static enum loom_status take_same(struct loom_config *cfg, const struct loom_key *k, const struct loom_json_ctx *c, const json_t *obj,
+	const char *leaf, struct loom_err *err)
+{
+	const json_t *v = json_object_get(obj, leaf), *first = json_array_get(v, 0);
+	char text[32];
+
+	if (!json_is_array(v)) {
+		return loom_field_set_json(cfg, k->field, c, obj, leaf, err);
+	}
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const json_t *e = json_array_get(v, i);
+		if (!json_is_integer(e) || json_integer_value(e) != json_integer_value(first)) {
+			return refuse(cfg, c->where, leaf, v, "one number for all layers", err);
+		}
+	}
+	(void)snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(first));
+	return loom_field_set_text(cfg, k->field, text, c->where, err);
+}
+
 /* Is the word among those of a list, or of a text "a|b"? */
 static bool has_word(const json_t *v, const char *word)
 {
@@ -212,6 +236,14 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 	}
 	if (k->map[0] == '+' || k->map[0] == '/') {
 		return take_changed(cfg, k, c, obj, leaf, err);
+	}
+	if (k->map[0] == '#') {
+		(void)snprintf(text, sizeof(text), "%zu", json_is_string(v) ? json_string_length(v) : json_array_size(v));
+		return json_is_string(v) || json_is_array(v) ? loom_field_set_text(cfg, k->field, text, c->where, err)
+			: json_is_null(v) ? LOOM_OK : refuse(cfg, c->where, leaf, v, "a list", err);
+	}
+	if (k->map[0] == '[') {
+		return take_same(cfg, k, c, obj, leaf, err);
 	}
 	if (k->map[0] == '~') {
 		return loom_field_set_text(cfg, k->field, has_word(v, k->map + 1) ? "true" : "false", c->where, err);

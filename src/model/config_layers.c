@@ -55,13 +55,17 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
 		return loom_config_text_is(v, r->word, strlen(r->word));
 	case LOOM_TEST_WORD:
 		e = json_is_array(json_array_get(v, 0)) ? repeated(v, l) : e;
-		return loom_str_eq(json_string_value(e), r->word);
+		return json_is_string(e) && loom_words_have(r->word, json_string_value(e));
+	case LOOM_TEST_LETTER:
+		return json_string_value(v)[l] == r->word[0];
 	case LOOM_TEST_FLAGS:
 		return nonzero(e);
 	case LOOM_TEST_LISTED:
 		return listed(v, l);
 	case LOOM_TEST_FROM:
 		return l >= n;
+	case LOOM_TEST_ABOVE:
+		return n >= 0 && l > n;
 	case LOOM_TEST_BELOW:
 		return l < n;
 	case LOOM_TEST_EVERY:
@@ -78,15 +82,20 @@ static enum loom_status check_kind(const struct rule_reader *x, const struct loo
 {
 	bool list = r->test == LOOM_TEST_WORD || r->test == LOOM_TEST_FLAGS;
 	bool ok = r->test == LOOM_TEST_IS ? true
+		: r->test == LOOM_TEST_LETTER ? json_is_string(v)
 		: r->test == LOOM_TEST_FLAG ? json_is_boolean(v)
 		: list || r->test == LOOM_TEST_LISTED ? json_is_array(v)
-						      : json_is_integer(v) && json_integer_value(v) >= 0;
+						      : json_is_integer(v) && json_integer_value(v) >= (r->test == LOOM_TEST_ABOVE ? -1 : 0);
 	char shown[64];
 
 	if (!ok) {
 		loom_json_show(v, shown, sizeof(shown));
 		return loom_err_set(x->err, LOOM_E_MODEL, "%s: %s: expected %s, found %s", x->where, key, r->test == LOOM_TEST_FLAG ? "true or false"
-			: list || r->test == LOOM_TEST_LISTED ? "a list" : "an integer from 0", shown);
+			: list || r->test == LOOM_TEST_LISTED ? "a list" : r->test == LOOM_TEST_LETTER ? "a text" : "an integer from 0", shown);
+	}
+	if (r->test == LOOM_TEST_LETTER && json_string_length(v) != (size_t)x->cfg->n_layer) {
+		return loom_err_set(x->err, LOOM_E_MODEL, "%s: %s: expected %d letters, found %zu", x->where, key, x->cfg->n_layer,
+			json_string_length(v));
 	}
 	if (list && !json_is_array(json_array_get(v, 0)) && json_array_size(v) != (size_t)x->cfg->n_layer) {
 		return loom_err_set(x->err, LOOM_E_MODEL, "%s: %s: expected %d entries, found %zu", x->where, key, x->cfg->n_layer,

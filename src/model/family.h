@@ -20,7 +20,9 @@ struct loom_key {
 	const char *value; /* when no key is there (fields.h: loom_field_set_text); NULL: the field stays as it is, or must be given */
 	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused; "*" at the end: taken
 	                    * as it is; "*=split" at the end: that for anything else; "+1", "/2+1": done to the config's integer; "~word": is the
-	                    * word in the config's list, or in its text "a|word"? NULL: the value as it is */
+	                    * word in the config's list, or in its text "a|word"? "[]": an integer, or a list of that one; "#": the length
+	                    * of a list or text;
+	                    * NULL: the value as it is */
 	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so;
 	                    * NULL: always */
 };
@@ -31,11 +33,13 @@ enum loom_layer_test {
 	LOOM_TEST_END,
 	LOOM_TEST_FLAG,    /* the key is true: all layers */
 	LOOM_TEST_IS,      /* the key's value is `word`: all layers */
-	LOOM_TEST_WORD,    /* entry l of the list is `word` */
+	LOOM_TEST_WORD,    /* entry l of the list is among the words of `word` */
+	LOOM_TEST_LETTER,  /* letter l of the text is `word` */
 	LOOM_TEST_FLAGS,   /* entry l of the list is true or not 0 */
 	LOOM_TEST_LISTED,  /* l is in the list */
 	LOOM_TEST_FROM,    /* l >= the number */
 	LOOM_TEST_BELOW,   /* l < the number */
+	LOOM_TEST_ABOVE,   /* l > the number; -1: none is */
 	LOOM_TEST_EVERY,   /* (l + 1) % the number == 0 */
 	LOOM_TEST_MULTIPLE, /* l % the number == 0 */
 };
@@ -49,7 +53,7 @@ struct loom_layer_rule {
 };
 
 /* A key that must have one of the values when it is there and not null; anything else is refused by name. Lists: each entry. Objects are
- * shown by "{}" when empty. */
+ * shown by "{}" when empty. "~M-*": a text of these letters. */
 struct loom_key_rule {
 	const char *key, *values;
 };

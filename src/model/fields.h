@@ -23,7 +23,7 @@ struct loom_config;
 	X(NORM, norm, NORM, 0, 0) X(NORM_EPS, norm_eps, NUM, 0, 1) X(NORM_ADD, norm_add, NUM, 0, 1) X(NORM_BIAS, norm_bias, BOOL, 0, 0) \
 	X(NORM_WEIGHT, norm_weight, BOOL, 0, 0) X(QK_NORM, qk_norm, QK_NORM, 0, 0) X(QK_NORM_BIAS, qk_norm_bias, BOOL, 0, 0) \
 	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) X(HIDDEN_AFTER, hidden_after, BOOL, 0, 0) \
-	X(ACT, act, ACT, 0, 0) X(HEAD_ACT, head_act, ACT, 0, 0) \
+	X(ACT, act, ACT, 0, 0) X(MIXER_ACT, mixer_act, ACT, 0, 0) X(MIXER_ACTS, mixer_acts, BOOL, 0, 0) X(HEAD_ACT, head_act, ACT, 0, 0) \
 	X(CLASS_ACT, class_act, ACT, 0, 0) X(CLASS_MEAN, class_mean, BOOL, 0, 0) X(GATED_FFN, gated_ffn, BOOL, 0, 0) \
 	X(POS, pos, POS, 0, 0) X(CAUSAL, causal, BOOL, 0, 0) X(TIED, tied, BOOL, 0, 0) X(TRANSPOSED, transposed, BOOL, 0, 0) \
 	X(QKV, qkv, QKV, 0, 0) X(QKV_BLOCKS, qkv_blocks, INT, 1, 64) X(FUSED_GATE, fused_gate, BOOL, 0, 0) \
@@ -43,6 +43,7 @@ struct loom_config;
 	X(N_TAP, n_tap, INT, 1, LOOM_MAX_TAP) X(CONV_BIAS, conv_bias, BOOL, 0, 0) X(MIXER_BIAS, mixer_bias, BOOL, 0, 0) \
 	X(D_INNER, d_inner, INT, 1, LOOM_MAX_EMBD) X(D_STATE, d_state, INT, 1, LOOM_MAX_STATE) X(DT_RANK, dt_rank, INT, 1, LOOM_MAX_EMBD) \
 	X(EXPAND, expand, NUM, 0, 1000) X(SCAN_NORM, scan_norm, SCAN_NORM, 0, 0) X(SCAN_EPS, scan_eps, NUM, 0, 1) \
+	X(N_SCAN, n_scan, INT, 1, LOOM_MAX_HEAD) X(D_SCAN, d_scan, INT, 1, LOOM_MAX_EMBD) X(N_SCAN_GROUP, n_scan_group, INT, 1, LOOM_MAX_HEAD) \
 	X(N_DELTA_KEY, n_delta_key, INT, 1, LOOM_MAX_HEAD) \
 	X(N_DELTA, n_delta, INT, 1, LOOM_MAX_HEAD) X(D_DELTA_KEY, d_delta_key, INT, 1, LOOM_MAX_STATE) \
 	X(D_DELTA, d_delta, INT, 1, LOOM_MAX_STATE) X(FFN_ADJUST, ffn_adjust, BOOL, 0, 0) X(FFN_TIMES, ffn_times, NUM, 0, 1000) \

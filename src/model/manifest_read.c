@@ -156,6 +156,9 @@ static enum loom_status check_map(const struct reader *r, const struct loom_key 
 	if (!k->map) {
 		return LOOM_OK;
 	}
+	if (strcmp(k->map, "[]") == 0 || strcmp(k->map, "#") == 0) {
+		return loom_field_type(k->field) <= LOOM_FIELD_LONG ? LOOM_OK : fail(r, path, "\"[]\" and \"#\" give an integer");
+	}
 	if (k->map[0] == '~') {
 		return loom_field_type(k->field) == LOOM_FIELD_BOOL && k->map[1] ? LOOM_OK : fail(r, path, "\"~word\" gives true or false");
 	}
@@ -545,7 +548,7 @@ static enum loom_status read_rope(const struct reader *r, const json_t *root, st
 	if (!json_is_object(rope)) {
 		return fail(r, "rope", "expected an object, as rope_parameters");
 	}
-	text = json_dumps(rope, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	text = json_dumps(rope, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 	f->rope = text ? loom_arena_strdup(r->arena, text) : NULL;
 	json_get_alloc_funcs(NULL, &release);
 	if (text) {

@@ -9,7 +9,8 @@ static const struct {
 } bits[] = {
 	{LOOM_LAYER_WINDOW, "window"}, {LOOM_LAYER_ROPE, "rope"}, {LOOM_LAYER_LOCAL_ROPE, "local_rope"}, {LOOM_LAYER_PARALLEL, "parallel"},
 	{LOOM_LAYER_TWO_NORMS, "two_norms"}, {LOOM_LAYER_POST_NORM, "post_norm"}, {LOOM_LAYER_NORM_RESID, "norm_resid"},
-	{LOOM_LAYER_MOE, "moe"}, {LOOM_LAYER_DENSE, "dense"}, {LOOM_LAYER_MIXER, "mixer"}, {LOOM_LAYER_BARE, "bare"}, {LOOM_LAYER_WHOLE, "whole"},
+	{LOOM_LAYER_MOE, "moe"}, {LOOM_LAYER_DENSE, "dense"}, {LOOM_LAYER_MIXER, "mixer"}, {LOOM_LAYER_BARE, "bare"},
+	{LOOM_LAYER_WHOLE, "whole"}, {LOOM_LAYER_LATE, "late"},
 };
 #define N_BIT (sizeof(bits) / sizeof(bits[0]))
 
@@ -17,8 +18,9 @@ static const struct {
 	enum loom_layer_test test;
 	const char *word;
 } tests[] = {
-	{LOOM_TEST_FLAG, "flag"}, {LOOM_TEST_IS, "is"}, {LOOM_TEST_WORD, "word"}, {LOOM_TEST_FLAGS, "flags"}, {LOOM_TEST_LISTED, "listed"},
-	{LOOM_TEST_FROM, "from"}, {LOOM_TEST_BELOW, "below"}, {LOOM_TEST_EVERY, "every"}, {LOOM_TEST_MULTIPLE, "multiple"},
+	{LOOM_TEST_FLAG, "flag"}, {LOOM_TEST_IS, "is"}, {LOOM_TEST_WORD, "word"}, {LOOM_TEST_LETTER, "letter"},
+	{LOOM_TEST_FLAGS, "flags"}, {LOOM_TEST_LISTED, "listed"},
+	{LOOM_TEST_FROM, "from"}, {LOOM_TEST_BELOW, "below"}, {LOOM_TEST_ABOVE, "above"}, {LOOM_TEST_EVERY, "every"}, {LOOM_TEST_MULTIPLE, "multiple"},
 };
 #define N_TEST (sizeof(tests) / sizeof(tests[0]))
 

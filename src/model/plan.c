@@ -22,7 +22,8 @@ static int32_t most(int32_t a, int32_t b)
 /* Columns that a mixer's convolution sees. */
 static int32_t conv_width(const struct loom_config *c)
 {
-	return c->n_delta > 0 ? 2 * c->n_delta_key * c->d_delta_key + c->n_delta * c->d_delta : c->d_inner > 0 ? c->d_inner : c->n_embd;
+	return c->n_delta > 0 ? 2 * c->n_delta_key * c->d_delta_key + c->n_delta * c->d_delta
+		: c->n_scan > 0 ? c->d_inner + 2 * c->n_scan_group * c->d_state : c->d_inner > 0 ? c->d_inner : c->n_embd;
 }
 
 static int32_t slot_width(const struct loom_config *c, enum loom_slot slot)
@@ -40,13 +41,14 @@ static int32_t slot_width(const struct loom_config *c, enum loom_slot slot)
 	case LOOM_SLOT_K_NOPE:
 		return c->n_head * c->d_nope;
 	case LOOM_SLOT_MIX_IN:
-		return c->n_delta > 0 ? conv_width(c) + c->n_delta * c->d_delta : c->d_inner > 0 ? 2 * c->d_inner : 3 * c->n_embd;
+		return c->n_delta > 0 ? conv_width(c) + c->n_delta * c->d_delta : c->n_scan > 0 ? c->d_inner + conv_width(c) + c->n_scan
+			: c->d_inner > 0 ? 2 * c->d_inner : 3 * c->n_embd;
 	case LOOM_SLOT_MIX_GATES:
 		return c->n_delta > 0 ? 2 * c->n_delta : c->dt_rank + 2 * c->d_state;
 	case LOOM_SLOT_MIX_A:
 		return conv_width(c);
 	case LOOM_SLOT_MIX_B:
-		return c->n_delta > 0 ? c->n_delta * c->d_delta : conv_width(c);
+		return c->n_delta > 0 ? c->n_delta * c->d_delta : c->n_scan > 0 ? c->d_inner : conv_width(c);
 	case LOOM_SLOT_MIX_DT:
 		return c->d_inner;
 	case LOOM_SLOT_FFN:
@@ -348,6 +350,8 @@ static const char *lacks(const struct loom_config *c, enum loom_step_kind kind)
 		return c->attn_gate ? NULL : "attn_gate";
 	case LOOM_STEP_SHORT_CONV:
 		return c->n_tap > 0 ? NULL : "n_tap";
+	case LOOM_STEP_SCAN_HEADS:
+		return c->n_tap == 0 ? "n_tap" : c->d_inner == 0 ? "d_inner" : c->d_state == 0 ? "d_state" : c->n_scan == 0 ? "n_scan" : NULL;
 	case LOOM_STEP_SCAN:
 		return c->n_tap == 0 ? "n_tap" : c->d_inner == 0 ? "d_inner" : c->d_state == 0 ? "d_state" : NULL;
 	case LOOM_STEP_DELTA:

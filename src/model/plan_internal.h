@@ -42,6 +42,7 @@ void loom_plan_latent(struct loom_builder *b, struct loom_view in);
 void loom_plan_gate_heads(struct loom_builder *b, struct loom_view in);
 void loom_plan_short_conv(struct loom_builder *b, struct loom_view in, struct loom_view out);
 void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_view out);
+void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct loom_view out);
 void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_view out);
 /* Relative positions: what is before the layers; what the layer's ATTEND adds to scores. plan_relative.c */
 void loom_plan_relative_begin(struct loom_builder *b);

@@ -119,11 +119,11 @@ static void convolve(struct loom_builder *b, struct loom_view in, struct loom_vi
 	}
 }
 
-static void activate(struct loom_builder *b, struct loom_view at)
+static void activate(struct loom_builder *b, struct loom_view at, enum loom_act_kind act)
 {
 	struct loom_op *op = loom_plan_add(b, LOOM_OP_ACT);
 
-	op->act = b->cfg->act;
+	op->act = act;
 	op->a = op->out = at;
 }
 
@@ -172,7 +172,7 @@ void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_vie
 
 	linear(b, LOOM_ROLE_MIX_IN, 2 * n, c->mixer_bias, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
 	convolve(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), x);
-	activate(b, x);
+	activate(b, x, c->mixer_act);
 	linear(b, LOOM_ROLE_MIX_X, r + 2 * s, false, x, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
 	scan_norm(b, LOOM_ROLE_MIX_DT_NORM, low);
 	scan_norm(b, LOOM_ROLE_MIX_B_NORM, loom_plan_columns(b, LOOM_SLOT_MIX_GATES, r, s));
@@ -192,8 +192,56 @@ void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_vie
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 
+/* z | x | B | C | dt = a Win; x | B | C = act(conv(x | B | C)); out = norm(scan(x, dt, B, C) * silu(z)) Wout, the norm over each group. */
+void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct loom_view out)
+{
+	const struct loom_config *c = b->cfg;
+	int32_t n = c->d_inner, h = c->n_scan, bc = 2 * c->n_scan_group * c->d_state;
+	struct loom_view y = loom_plan_view(b, LOOM_SLOT_MIX_B), mixed = loom_plan_view(b, LOOM_SLOT_MIX_A);
+	struct loom_op *op;
+
+	linear(b, LOOM_ROLE_MIX_IN, 2 * n + bc + h, c->mixer_bias, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
+	convolve(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, n, n + bc), mixed);
+	activate(b, mixed, c->mixer_act);
+	op = loom_plan_add(b, LOOM_OP_SCAN_HEADS);
+	op->a = loom_plan_columns(b, LOOM_SLOT_MIX_A, 0, n);
+	op->b = loom_plan_columns(b, LOOM_SLOT_MIX_IN, 2 * n + bc, h);
+	op->c = loom_plan_columns(b, LOOM_SLOT_MIX_A, n, bc);
+	op->out = y;
+	op->n_head = h;
+	op->n_group = c->n_scan_group;
+	op->d_state = c->d_state;
+	op->d_value = n / h;
+	keep(b, op, (int64_t)c->d_state * n);
+	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_A, "", h, 0);
+	b->p->weights[op->w].neg_exp = true;
+	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_D, "", h, 0);
+	op->bias2 = loom_plan_vector(b, LOOM_ROLE_MIX_DT_BIAS, "", h, 0);
+	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
+	op = loom_plan_add(b, LOOM_OP_NORM);
+	op->a = op->out = y;
+	op->n_group = c->n_scan_group;
+	op->norm = LOOM_NORM_RMS;
+	op->eps = (float)c->norm_eps;
+	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_NORM, ".weight", n, 0);
+	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
+}
+
+/* q | k | v, z, write and decay, each in a tensor of its own. */
+static void delta_split(struct loom_builder *b, struct loom_view in)
+{
+	const struct loom_config *c = b->cfg;
+	int32_t values = c->n_delta * c->d_delta;
+	const struct loom_bind_part parts[] = {{.role = LOOM_ROLE_MIX_IN, .n_row = 2 * c->n_delta_key * c->d_delta_key + values},
+		{.role = LOOM_ROLE_MIX_Z, .n_row = values}};
+	const struct loom_bind_part gates[] = {{.role = LOOM_ROLE_MIX_GATES, .n_row = c->n_delta}, {.role = LOOM_ROLE_MIX_DECAY, .n_row = c->n_delta}};
+
+	loom_plan_add_linear(b, "mixer.in", parts, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
+	loom_plan_add_linear(b, "mixer.gates", gates, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
+}
+
 /* q | k | v | z and write | decay, which the checkpoint groups by key head. */
-static void delta_inputs(struct loom_builder *b, struct loom_view in)
+static void delta_grouped(struct loom_builder *b, struct loom_view in)
 {
 	const struct loom_config *c = b->cfg;
 	int32_t dk = c->d_delta_key, keys = c->n_delta_key * dk, values = c->n_delta * c->d_delta, r = c->n_delta / c->n_delta_key;
@@ -219,9 +267,9 @@ void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_vi
 	struct loom_view mixed = loom_plan_view(b, LOOM_SLOT_MIX_A), y = loom_plan_view(b, LOOM_SLOT_MIX_B);
 	struct loom_op *op;
 
-	delta_inputs(b, in);
+	(c->family->roles[LOOM_ROLE_MIX_Z].hf ? delta_split : delta_grouped)(b, in);
 	convolve(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, qkv), mixed);
-	activate(b, mixed);
+	activate(b, mixed, c->mixer_act);
 	op = loom_plan_add(b, LOOM_OP_DELTA);
 	op->a = mixed;
 	op->b = loom_plan_view(b, LOOM_SLOT_MIX_GATES);

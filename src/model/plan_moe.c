@@ -133,18 +133,25 @@ void loom_plan_shared(struct loom_builder *b, struct loom_view in, struct loom_v
 	int32_t f = c->n_ffn_shared;
 	const struct loom_bind_part split[] = {{.role = LOOM_ROLE_SHARED_GATE, .n_row = f}, {.role = LOOM_ROLE_SHARED_UP, .n_row = f}};
 	const struct loom_bind_part fused = {.role = LOOM_ROLE_SHARED_GATE_UP, .n_row = 2 * f};
-	bool one = c->family->roles[LOOM_ROLE_SHARED_GATE_UP].hf != NULL && !b->bind.gguf;
+	bool one = c->family->roles[LOOM_ROLE_SHARED_GATE_UP].hf != NULL && !b->bind.gguf, gated = c->expert_glu != LOOM_GLU_NONE;
 	struct loom_view sub = loom_plan_view(b, LOOM_SLOT_SUB2), mix;
 	struct loom_op *op;
 
 	if (f == 0) {
 		return;
 	}
-	loom_plan_add_linear(b, "mlp.shared.gate_up", one ? &fused : split, one ? 1 : 2, false, in, loom_plan_columns(b, LOOM_SLOT_FFN, 0, 2 * f));
-	op = loom_plan_add(b, LOOM_OP_GATE);
+	if (gated) {
+		loom_plan_add_linear(b, "mlp.shared.gate_up", one ? &fused : split, one ? 1 : 2, false, in,
+			loom_plan_columns(b, LOOM_SLOT_FFN, 0, 2 * f));
+	} else {
+		loom_plan_add_linear(b, "mlp.shared.up", split + 1, 1, false, in, loom_plan_columns(b, LOOM_SLOT_FFN, 0, f));
+	}
+	op = loom_plan_add(b, gated ? LOOM_OP_GATE : LOOM_OP_ACT);
 	op->act = c->act;
 	op->a = loom_plan_columns(b, LOOM_SLOT_FFN, 0, f);
-	op->b = loom_plan_columns(b, LOOM_SLOT_FFN, f, f);
+	if (gated) {
+		op->b = loom_plan_columns(b, LOOM_SLOT_FFN, f, f);
+	}
 	op->out = loom_plan_columns(b, LOOM_SLOT_ACT, 0, f);
 	loom_plan_add_linear(b, "mlp.shared.down", &(struct loom_bind_part){.role = LOOM_ROLE_SHARED_DOWN, .n_row = c->n_embd}, 1, false,
 		op->out, sub);

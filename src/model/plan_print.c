@@ -1,5 +1,6 @@
 /* plan_print.c: a plan as text: `loom plan MODEL`, and the golden files of the tests. One op a line. */
 #include <stdio.h>
+#include <string.h>
 
 #include "family.h"
 #include "plan.h"
@@ -9,7 +10,7 @@ static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_EMBED] = "embed", [LOOM_OP_NORM] = "norm", [LOOM_OP_LINEAR] = "linear", [LOOM_OP_ROTATE] = "rotate",
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
 	[LOOM_OP_JOIN] = "join", [LOOM_OP_CONV] = "conv", [LOOM_OP_SCAN] = "scan",
-	[LOOM_OP_DELTA] = "delta", [LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
+	[LOOM_OP_SCAN_HEADS] = "scan_head", [LOOM_OP_DELTA] = "delta", [LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
 	[LOOM_OP_SCALE] = "scale", [LOOM_OP_TEMPER] = "temper", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip",
 	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
@@ -140,6 +141,10 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 	case LOOM_OP_SCAN:
 		(void)loom_buf_printf(out, "  %d states a column, state at %lld", op->d_state, (long long)op->state_at);
 		break;
+	case LOOM_OP_SCAN_HEADS:
+		(void)loom_buf_printf(out, "  %d heads of %d, %d groups of %d states, state at %lld", op->n_head, op->d_value, op->n_group, op->d_state,
+			(long long)op->state_at);
+		break;
 	case LOOM_OP_DELTA:
 		(void)loom_buf_printf(out, "  %d heads of %d and %d, %d of keys, scale %.9g, state at %lld", op->n_head, op->d_head, op->d_value,
 			op->n_head_kv, (double)op->scale, (long long)op->state_at);
@@ -218,7 +223,7 @@ static void put_blocks(const struct loom_config *cfg, struct loom_buf *out)
 {
 	for (int32_t l = 0; l < cfg->n_layer; l++) {
 		int32_t first = 0;
-		while (cfg->layers[first].block != cfg->layers[l].block) {
+		while (strcmp(cfg->layers[first].block->name, cfg->layers[l].block->name) != 0) {
 			first++;
 		}
 		if (first == l) {

@@ -305,6 +305,9 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 	case LOOM_STEP_SCAN:
 		loom_plan_scan(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
 		break;
+	case LOOM_STEP_SCAN_HEADS:
+		loom_plan_scan_heads(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		break;
 	case LOOM_STEP_DELTA:
 		loom_plan_delta(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
 		break;

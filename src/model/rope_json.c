@@ -66,7 +66,8 @@ static enum loom_status scaling(struct loom_rope_spec *s, const json_t *obj, con
 		double *out;
 	} nums[] = {
 		{"rope_theta", &s->base}, {"factor", &s->factor}, {"attention_factor", &s->attn_factor}, {"beta_fast", &s->beta_fast},
-		{"beta_slow", &s->beta_slow}, {"short_mscale", &s->short_mscale}, {"long_mscale", &s->long_mscale}, {"mscale", &s->mscale}, {"mscale_all_dim", &s->mscale_all_dim},
+		{"beta_slow", &s->beta_slow}, {"short_mscale", &s->short_mscale},
+		 {"long_mscale", &s->long_mscale}, {"mscale", &s->mscale}, {"mscale_all_dim", &s->mscale_all_dim},
 		{"low_freq_factor", &s->low_freq_factor}, {"high_freq_factor", &s->high_freq_factor},
 	};
 

@@ -72,7 +72,7 @@ static void faults_name_their_line(void **state)
 		{"\"project sub\"", "\"project nowhere\"", "\"nowhere\" is no buffer"},
 	};
 	size_t n;
-	char *text = exported("qwen2", &n);
+	char *text = exported("qwen2_moe", &n);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -167,8 +167,8 @@ static void a_folder_with_a_manifest_runs(void **state)
 	one = changed(text, "{\"field\": \"n_layer\", \"keys\": [\"num_hidden_layers\"]},\n\t\t{\"field\": \"n_embd\", \"keys\": [\"hidden_size\"]},\n"
 		"\t\t{\"field\": \"n_head\", \"keys\": [\"num_attention_heads\"]},\n\t\t{\"field\": \"n_vocab\", \"keys\": [\"vocab_size\"]},\n"
 		"\t\t{\"field\": \"n_ffn\", \"keys\": [\"intermediate_size\"]}",
-		"{\"field\": \"n_layer\", \"value\": 2}, {\"field\": \"n_embd\", \"value\": 30}, {\"field\": \"n_head\", \"value\": 3},"
-		"{\"field\": \"n_vocab\", \"value\": 280}, {\"field\": \"n_ffn\", \"value\": 22}");
+		"{\"field\": \"n_layer\", \"value\": 2}, {\"field\": \"n_embd\", \"value\": 24}, {\"field\": \"n_head\", \"value\": 3},"
+		"{\"field\": \"n_vocab\", \"value\": 260}, {\"field\": \"n_ffn\", \"value\": 22}");
 	two = changed(one, "{\"field\": \"n_head_kv\", \"keys\": [\"num_key_value_heads\"]}", "{\"field\": \"n_head_kv\", \"value\": 1}");
 	(void)tempdir_text(&dir, "loom.json", two);
 	float *a = states(e, dir.path, &n), *b = states(e, own, &n_own);

@@ -119,6 +119,88 @@ static void a_scan_carries_its_state(void **state)
 	opcase_close(&c);
 }
 
+#define HEADS 6
+#define GROUPS 2
+#define P 19 /* columns of a head: odd */
+
+static void a_scan_by_heads_shares_b_and_c(void **state)
+{
+	static float out[N * HEADS * P];
+	static double h[HEADS][S][P];
+	struct opcase c;
+	struct loom_op *op;
+
+	(void)state;
+	opcase_open(&c, HEADS * P + HEADS + 2 * GROUPS * S);
+	c.plan.slot_width[c.plan.n_slot++] = HEADS * P;
+	c.plan.state_floats = 3 + HEADS * S * P;
+	op = opcase_op(&c, LOOM_OP_SCAN_HEADS);
+	op->a = (struct loom_view){0, 0, HEADS * P};
+	op->b = (struct loom_view){0, HEADS * P, HEADS};
+	op->c = (struct loom_view){0, HEADS * P + HEADS, 2 * GROUPS * S};
+	op->out = (struct loom_view){1, 0, HEADS * P};
+	op->n_head = HEADS;
+	op->n_group = GROUPS;
+	op->d_state = S;
+	op->d_value = P;
+	op->state_at = 3;
+	op->w = opcase_weight(&c, LOOM_WEIGHT_VECTOR, HEADS, 1);
+	op->bias = opcase_weight(&c, LOOM_WEIGHT_VECTOR, HEADS, 1);
+	op->bias2 = opcase_weight(&c, LOOM_WEIGHT_VECTOR, HEADS, 1);
+	tap(&c, 1, HEADS * P);
+	tame(&c);
+	for (int i = 0; i < HEADS; i++) { /* decays */
+		c.plain[op->w][i] = -fabsf(c.plain[op->w][i]) - 0.1f;
+	}
+	memcpy(c.packed[op->w].vector, c.plain[op->w], HEADS * sizeof(float));
+	opcase_invariant(&c, N, 2, out, (size_t)HEADS * P, false);
+	memset(h, 0, sizeof(h));
+	for (int32_t t = 0; t < N; t++) {
+		const float *x = opcase_input(&c, t), *bc = x + HEADS * P + HEADS;
+		for (int i = 0; i < HEADS * P; i++) {
+			int head = i / P;
+			const float *b = bc + head / (HEADS / GROUPS) * S;
+			double dt = softplus((double)x[HEADS * P + head] + (double)c.plain[op->bias2][head]);
+			double y = (double)c.plain[op->bias][head] * (double)x[i], size = fabs(y);
+			for (int k = 0; k < S; k++) {
+				double *at = &h[head][k][i % P];
+				*at = exp((double)c.plain[op->w][head] * dt) * *at + dt * (double)b[k] * (double)x[i];
+				y += *at * (double)b[GROUPS * S + k];
+				size += fabs(*at * (double)b[GROUPS * S + k]);
+			}
+			close_to(out[t * HEADS * P + i], y, size);
+		}
+	}
+	opcase_close(&c);
+}
+
+/* Queries grow by steps of positions. */
+static void positions_temper(void **state)
+{
+	static float out[N * 21];
+	struct opcase c;
+	struct loom_op *op;
+
+	(void)state;
+	opcase_open(&c, 21);
+	c.plan.slot_width[c.plan.n_slot++] = 21;
+	op = opcase_op(&c, LOOM_OP_TEMPER);
+	op->a = (struct loom_view){0, 0, 21};
+	op->out = (struct loom_view){1, 0, 21};
+	op->scale = 0.3f;
+	op->every = 40;
+	op->index_add = 1;
+	tap(&c, 1, 21);
+	opcase_invariant(&c, N, 2, out, 21, false);
+	for (int32_t t = 0; t < N; t++) {
+		for (int i = 0; i < 21; i++) {
+			double by = 1 + (double)op->scale * log(1 + floor((t + 1) / 40.0)), x = (double)opcase_input(&c, t)[i];
+			close_to(out[t * 21 + i], x * by, fabs(x));
+		}
+	}
+	opcase_close(&c);
+}
+
 #define V 6
 #define K 3
 #define DK 10
@@ -183,6 +265,7 @@ static void a_delta_rule_forgets_and_writes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_convolution_looks_back), cmocka_unit_test(a_scan_carries_its_state),
+		cmocka_unit_test(a_scan_by_heads_shares_b_and_c), cmocka_unit_test(positions_temper),
 		cmocka_unit_test(a_delta_rule_forgets_and_writes)};
 
 	return cmocka_run_group_tests_name("op_mix", tests, NULL, NULL);

@@ -1,8 +1,9 @@
 """Tables of tiny models, one file a group of families; tools/make-tiny-models.py makes them. Each file has VARIANTS = {name: Tiny(...)}."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Callable
 
-V = 280  # words: 256 bytes, then specials
+V = 260  # words: 256 bytes, then specials
 IDS = dict(bos_token_id=256, eos_token_id=257, pad_token_id=259)
 
 
@@ -15,12 +16,22 @@ class Tiny:
     edit: Callable = None  # (config.json as a dict) -> dict: as other versions write it
     weights: Callable = None  # (state dict) -> state dict: names and layouts as other versions write them
     config_last: Callable = None  # (config.json as a dict) -> dict: as code wrote it that transformers cannot read
-    lengths: tuple = (2, 70)  # of the prompts: the tree has room for little, and 70 crosses a page of keys
+    lengths: tuple = (2, 67)  # of the prompts: the tree has room for little, and 67 crosses a page of keys
     attn: str = "eager"
     last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width
     tune: Callable = None  # (model): after its weights have been drawn
+    cache: bool = True  # greedy steps go through transformers' cache; False where it gives other numbers than the whole text
     encoder: bool = False  # of a model with two halves the first counts
 
+
+
+def tied(variants, also=()):
+    """Those of the variants that are not a family's first, or named: their heads are their embeddings, which saves room."""
+    def config(make):
+        cfg = make()
+        cfg.tie_word_embeddings = True
+        return cfg
+    return {name: replace(t, config=partial(config, t.config)) if "-" in name or name in also else t for name, t in variants.items()}
 
 
 def old_style(cfg):

@@ -2,14 +2,14 @@
 import torch
 import transformers as tf
 
-from . import IDS, V, Tiny
+from . import IDS, V, Tiny, tied
 
 # the usual names; head_dim is not hidden / heads
 LLAMA = dict(vocab_size=V, hidden_size=20, intermediate_size=22, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
              head_dim=10, max_position_embeddings=160, **IDS)
-EVEN = {**LLAMA, "hidden_size": 30, "num_attention_heads": 3, "num_key_value_heads": 3}  # heads of 10 = hidden / heads
+EVEN = {**LLAMA, "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3}  # heads of 8 = hidden / heads
 del EVEN["head_dim"]
-GPT = dict(vocab_size=V, n_embd=30, n_layer=2, n_head=3, n_positions=160, **IDS)
+GPT = dict(vocab_size=V, n_embd=24, n_layer=2, n_head=3, n_positions=160, **IDS)
 
 
 def of(name, base, **kw):
@@ -49,13 +49,13 @@ GEMMA3 = {**GEMMA2, "num_hidden_layers": 3, "sliding_window_pattern": 3,
                               "sliding_attention": dict(rope_type="default", rope_theta=500.0)}}
 GEMMA3_LINEAR = {"full_attention": dict(rope_type="linear", factor=4.0, rope_theta=100000.0),
                  "sliding_attention": dict(rope_type="default", rope_theta=500.0)}
-PHI3_LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.2, 1.3, 1.5], long_factor=[1.5, 2.0, 2.5, 3.0, 4.0])
-PART = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.4)
-OPT = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, ffn_dim=26, max_position_embeddings=160, num_attention_heads=3,
-           word_embed_proj_dim=30, **IDS)
+PHI3_LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.2, 1.5], long_factor=[1.5, 2.0, 3.0, 4.0])
+PART = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)
+OPT = dict(vocab_size=V, hidden_size=24, num_hidden_layers=2, ffn_dim=26, max_position_embeddings=160, num_attention_heads=3,
+           word_embed_proj_dim=24, **IDS)
 FALCON = dict(vocab_size=V, hidden_size=40, num_hidden_layers=2, num_attention_heads=5, max_position_embeddings=160, ffn_hidden_size=26,
               **IDS)
-MPT = dict(vocab_size=V, d_model=30, n_heads=5, n_layers=2, max_seq_len=160, **IDS)
+MPT = dict(vocab_size=V, d_model=20, n_heads=5, n_layers=2, max_seq_len=160, **IDS)
 SMALL_LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                     original_max_position_embeddings=64)
 
@@ -76,26 +76,26 @@ VARIANTS = {
     "phi-norms": of("Phi", EVEN, rope_parameters=PART, qk_layernorm=True, num_key_value_heads=1),
     "gpt_neox": of("GPTNeoX", EVEN, rope_parameters=PART),
     "gpt_neox-sequential": of("GPTNeoX", EVEN, rope_parameters=PART, use_parallel_residual=False, attention_bias=False,
-                              edit=lambda c: {**{k: v for k, v in c.items() if k != "rope_parameters"}, "rotary_pct": 0.4,
+                              edit=lambda c: {**{k: v for k, v in c.items() if k != "rope_parameters"}, "rotary_pct": 0.5,
                                               "rotary_emb_base": 10000}),
     "gptj": of("GPTJ", GPT, rotary_dim=4, n_inner=26),
-    "codegen": of("CodeGen", {**GPT, "n_embd": 40, "n_head": 4, "n_inner": 26}, rotary_dim=6),
-    "gpt_neo": of("GPTNeo", dict(vocab_size=V, hidden_size=30, num_layers=2, attention_types=[[["global", "local"], 1]], num_heads=3,
+    "codegen": of("CodeGen", {**GPT, "n_embd": 32, "n_head": 4, "n_inner": 26}, rotary_dim=6),
+    "gpt_neo": of("GPTNeo", dict(vocab_size=V, hidden_size=24, num_layers=2, attention_types=[[["global", "local"], 1]], num_heads=3,
                                  window_size=7, max_position_embeddings=160, intermediate_size=26, **IDS)),
-    "gpt_neo-old": of("GPTNeo", dict(vocab_size=V, hidden_size=30, num_layers=2, attention_types=[[["local", "global"], 1]], num_heads=3,
+    "gpt_neo-old": of("GPTNeo", dict(vocab_size=V, hidden_size=24, num_layers=2, attention_types=[[["local", "global"], 1]], num_heads=3,
                                      window_size=5, max_position_embeddings=160, intermediate_size=26, **IDS),
                       edit=lambda c: {k: v for k, v in c.items() if k != "attention_layers"}),
     "gpt_bigcode": of("GPTBigCode", GPT, n_inner=26),
     "gpt_bigcode-heads": of("GPTBigCode", GPT, n_inner=26, multi_query=False),
     "ministral3": of("Ministral3", LLAMA, num_key_value_heads=1, rope_parameters=TEMPER),
     "opt": of("OPT", OPT),
-    "opt-350m": of("OPT", OPT, do_layer_norm_before=False, word_embed_proj_dim=24, last=opt_last),
+    "opt-350m": of("OPT", OPT, do_layer_norm_before=False, word_embed_proj_dim=20, last=opt_last),
     "opt-plain": of("OPT", OPT, enable_bias=False, layer_norm_elementwise_affine=False, activation_function="gelu"),
-    "bloom": of("Bloom", dict(vocab_size=V, hidden_size=30, n_layer=2, n_head=5, **IDS)),
-    "bloom-on-norm": of("Bloom", dict(vocab_size=V, hidden_size=30, n_layer=2, n_head=3, apply_residual_connection_post_layernorm=True,
+    "bloom": of("Bloom", dict(vocab_size=V, hidden_size=20, n_layer=2, n_head=5, **IDS)),
+    "bloom-on-norm": of("Bloom", dict(vocab_size=V, hidden_size=24, n_layer=2, n_head=3, apply_residual_connection_post_layernorm=True,
                                       **IDS)),
     "mpt": of("Mpt", MPT),
-    "mpt-clip": of("Mpt", MPT, attn_config=dict(clip_qkv=0.7, softmax_scale=0.4), n_heads=3),
+    "mpt-clip": of("Mpt", MPT, attn_config=dict(clip_qkv=0.7, softmax_scale=0.4), n_heads=2),
     "falcon-7b": of("Falcon", FALCON),
     "falcon-40b": of("Falcon", FALCON, new_decoder_architecture=True, num_attention_heads=4, num_kv_heads=2),
     "falcon-11b": of("Falcon", FALCON, new_decoder_architecture=True, num_attention_heads=4, num_kv_heads=1, num_ln_in_parallel_attn=1),
@@ -131,7 +131,7 @@ VARIANTS = {
     "persimmon-plain": of("Persimmon", EVEN, rope_parameters=PART, qk_layernorm=False),
     "biogpt": of("BioGpt", EVEN, hidden_act="gelu_new"),
     "biogpt-unscaled": of("BioGpt", EVEN, scale_embedding=False),
-    "xglm": of("XGLM", dict(vocab_size=V, d_model=30, ffn_dim=26, num_layers=2, attention_heads=3, max_position_embeddings=160,
+    "xglm": of("XGLM", dict(vocab_size=V, d_model=24, ffn_dim=26, num_layers=2, attention_heads=3, max_position_embeddings=160,
                             **{**IDS, "pad_token_id": 1})),
     "seed_oss": of("SeedOss", LLAMA),
     "seed_oss-biases": of("SeedOss", LLAMA, attention_out_bias=True, mlp_bias=True, attention_bias=False),
@@ -145,3 +145,5 @@ VARIANTS = {
     "hyperclovax": of("HyperCLOVAX", LLAMA, embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=2.5),
     "hyperclovax-plain": of("HyperCLOVAX", LLAMA, use_post_norm=False, tie_word_embeddings=True),
 }
+VARIANTS = tied(VARIANTS, "nemotron persimmon seed_oss helium arcee apertus jais2 cwm vaultgemma hyperclovax exaone4 smollm3 granite glm glm4 "
+                "ernie4_5 hunyuan_v1_dense ministral3 olmo olmo3 stablelm starcoder2 cohere2".split())

@@ -3,9 +3,9 @@ import transformers as tf
 
 from . import V, Tiny
 
-BERT = dict(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=5, intermediate_size=34, max_position_embeddings=170,
+BERT = dict(vocab_size=V, hidden_size=20, num_hidden_layers=2, num_attention_heads=5, intermediate_size=26, max_position_embeddings=170,
             type_vocab_size=2, pad_token_id=259, bos_token_id=256, eos_token_id=257)
-LENGTHS = (1, 9, 70)
+LENGTHS = (1, 67)
 
 
 def bert(config, cls, **kw):
@@ -92,12 +92,12 @@ VARIANTS = {
     "roberta-mlm": bert(tf.RobertaConfig, tf.RobertaForMaskedLM, pad_token_id=1, type_vocab_size=1),
     "xlm-roberta": bert(tf.XLMRobertaConfig, tf.XLMRobertaModel, pad_token_id=1, type_vocab_size=1, layer_norm_eps=1e-5),
     "camembert": bert(tf.CamembertConfig, tf.CamembertModel, pad_token_id=5, type_vocab_size=1),
-    "distilbert": Tiny(lambda: tf.DistilBertConfig(vocab_size=V, dim=30, n_layers=2, n_heads=5, hidden_dim=34, max_position_embeddings=170),
+    "distilbert": Tiny(lambda: tf.DistilBertConfig(vocab_size=V, dim=20, n_layers=2, n_heads=5, hidden_dim=26, max_position_embeddings=170),
                        tf.DistilBertForMaskedLM, lengths=LENGTHS),
     "electra": bert(tf.ElectraConfig, tf.ElectraForMaskedLM, embedding_size=14),
-    "electra-wide": bert(tf.ElectraConfig, tf.ElectraModel, embedding_size=30),
+    "electra-wide": bert(tf.ElectraConfig, tf.ElectraModel, embedding_size=20),
     "albert": bert(tf.AlbertConfig, tf.AlbertForMaskedLM, embedding_size=14, num_hidden_layers=4),
-    "albert-groups": bert(tf.AlbertConfig, tf.AlbertModel, embedding_size=30, num_hidden_layers=5, num_hidden_groups=2, hidden_act="gelu"),
+    "albert-groups": bert(tf.AlbertConfig, tf.AlbertModel, embedding_size=20, num_hidden_layers=5, num_hidden_groups=2, hidden_act="gelu"),
     "ernie": bert(tf.ErnieConfig, tf.ErnieForMaskedLM),
     "ernie-tasks": bert(tf.ErnieConfig, tf.ErnieModel, use_task_id=True, task_type_vocab_size=3, hidden_act="relu"),
     "modernbert": Tiny(lambda: tf.ModernBertConfig(**MODERN), tf.ModernBertModel, lengths=LENGTHS),

@@ -1,9 +1,10 @@
 """Llama, Mistral, Qwen 2 and 3, GPT-2, BERT."""
 import transformers as tf
 
-from . import V, Tiny, old_style
+from . import Tiny, old_style, tied
 
-LENGTHS, SHORT = (1, 9, 33, 140), (2, 20, 100)
+V = 280
+LENGTHS, SHORT = (1, 9, 70), (2, 70)
 FIRST = {"llama-gqa", "llama-mha-tied", "llama-base", "mistral", "qwen2", "qwen3", "gpt2", "bert"}
 LLAMA = dict(vocab_size=V, hidden_size=42, intermediate_size=54, num_hidden_layers=3, num_attention_heads=6,
              num_key_value_heads=2, head_dim=10, max_position_embeddings=256, rms_norm_eps=1e-6,
@@ -59,14 +60,15 @@ FOUNDATION = {
                                        max_position_embeddings=160, hidden_act="gelu_new", pad_token_id=259), tf.BertForMaskedLM),
 }
 
-FLOATS = {"llama-gqa", "llama-base", "qwen2", "gpt2", "bert", "llama-llama3", "qwen3"}  # saved as float32; the rest narrower
+FLOATS = {"llama-gqa", "bert", "llama-llama3", "qwen3"}  # saved as float32; the rest narrower
 OLD_STYLE = {"llama-yarn", "llama-llama3", "llama-longrope", "llama-linear", "mistral", "qwen2"}
 
 
 def tiny(name, make):
     dtype = "float32" if name in FLOATS else "float16" if name == "qwen3-biases" else "bfloat16"
     return Tiny(lambda: make()[0], make()[1], dtype=dtype, shards=name == "qwen3", edit=old_style if name in OLD_STYLE else None,
-                lengths=LENGTHS if name in FIRST else SHORT)
+                lengths=(1, 9, 33, 140) if name == "llama-gqa" else LENGTHS if name in FIRST else SHORT)
 
 
 VARIANTS = {name: tiny(name, make) for name, make in FOUNDATION.items()}
+VARIANTS |= tied({name: t for name, t in VARIANTS.items() if name not in FIRST | FLOATS and name != "gpt2-base"})

@@ -2,7 +2,7 @@
 import torch
 import transformers as tf
 
-from . import IDS, V, Tiny, old_style
+from . import IDS, V, Tiny, old_style, tied
 
 def long_phimoe():
     """Frequencies as transformers 4 took them: 5.24 computes the long ones and then takes the short ones."""
@@ -25,7 +25,7 @@ def long_phimoe():
 long_phimoe()
 BASE = dict(vocab_size=V, hidden_size=24, intermediate_size=18, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
             max_position_embeddings=256, **IDS)
-LENGTHS = (1, 9, 50)
+LENGTHS = (1, 50)
 
 
 def moe(config, cls, **kw):
@@ -59,7 +59,7 @@ def stack(names, down, into, into_down, experts):
 
 VARIANTS = {
     "mixtral": moe(tf.MixtralConfig, tf.MixtralForCausalLM, num_local_experts=5, num_experts_per_tok=2, sliding_window=20,
-                   edit=old_style),
+                   edit=old_style, dtype="float32"),
     "mixtral-bf16": moe(tf.MixtralConfig, tf.MixtralForCausalLM, num_local_experts=4, num_experts_per_tok=3, dtype="bfloat16"),
     "qwen2-moe": moe(tf.Qwen2MoeConfig, tf.Qwen2MoeForCausalLM, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=10,
                      shared_expert_intermediate_size=22, num_hidden_layers=3, mlp_only_layers=[1]),
@@ -88,3 +88,5 @@ VARIANTS = {
     "gpt-oss": moe(tf.GptOssConfig, tf.GptOssForCausalLM, num_local_experts=5, num_experts_per_tok=2, head_dim=10, sliding_window=9,
                    swiglu_limit=1.5),
 }
+VARIANTS = {"mixtral": VARIANTS["mixtral"], "qwen2-moe": VARIANTS["qwen2-moe"], **tied({k: t for k, t in VARIANTS.items()
+            if k not in ("mixtral", "qwen2-moe")}, ("olmoe", "phimoe", "granitemoe"))}

@@ -4,9 +4,9 @@ import transformers as tf
 from . import V, Tiny
 from .encoders import BERT
 
-T5 = dict(vocab_size=V, d_model=30, d_kv=10, d_ff=26, num_layers=2, num_heads=5, relative_attention_num_buckets=8,
+T5 = dict(vocab_size=V, d_model=20, d_kv=6, d_ff=26, num_layers=2, num_heads=5, relative_attention_num_buckets=8,
           relative_attention_max_distance=20, pad_token_id=259, eos_token_id=257, decoder_start_token_id=259)
-LENGTHS = (1, 9, 70)
+LENGTHS = (1, 67)
 PLAIN = {k: v for k, v in BERT.items() if k != "type_vocab_size"}
 
 

@@ -35,10 +35,10 @@ def tower(cls, config, text, vision=None, **kw):
     return Tiny(lambda: getattr(tf, config)(text_config=text, vision_config={**VISION, **(vision or {})}), getattr(tf, cls), **kw)
 
 
-MROPE = dict(rope_type="default", rope_theta=10000.0, mrope_section=[1, 2, 2])
+MROPE = dict(rope_type="default", rope_theta=10000.0, mrope_section=[1, 1, 2])
 MISTRAL = {**LLAMA, "model_type": "mistral", "sliding_window": None, "num_key_value_heads": 1}
 QWEN = {**EVEN, "num_key_value_heads": 1, "rope_parameters": MROPE}
-QWEN_VISION = dict(depth=1, embed_dim=8, hidden_size=30, num_heads=1, mlp_ratio=1)
+QWEN_VISION = dict(depth=1, embed_dim=8, hidden_size=24, num_heads=1, mlp_ratio=1)
 VARIANTS = {
     "tower-gemma3": tower("Gemma3ForConditionalGeneration", "Gemma3Config", {**GEMMA3, "num_hidden_layers": 3}, weights=text_only),
     "tower-mistral3": tower("Mistral3ForConditionalGeneration", "Mistral3Config", MISTRAL, dict(model_type="pixtral", head_dim=8),
@@ -47,6 +47,6 @@ VARIANTS = {
                          dict(model_type="clip_vision_model", projection_dim=8), weights=as_4),
     "tower-qwen2_vl": tower("Qwen2VLForConditionalGeneration", "Qwen2VLConfig", QWEN, QWEN_VISION, weights=as_qwen_4, edit=flat_qwen),
     "tower-qwen2_5_vl": tower("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLConfig", QWEN,
-                              dict(depth=1, hidden_size=8, num_heads=1, intermediate_size=8, out_hidden_size=30, fullatt_block_indexes=[0]),
+                              dict(depth=1, hidden_size=8, num_heads=1, intermediate_size=8, out_hidden_size=24, fullatt_block_indexes=[0]),
                               weights=text_only),
 }

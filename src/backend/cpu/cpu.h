@@ -124,6 +124,7 @@ int32_t loom_cpu_keys(const struct loom_device_state *s, const struct loom_batch
 /* cpu_mix.c: the ops that keep a state. */
 void loom_cpu_conv(struct loom_device_state *s, const struct loom_op *op);
 void loom_cpu_scan(struct loom_device_state *s, const struct loom_op *op);
+void loom_cpu_scan_heads(struct loom_device_state *s, const struct loom_op *op);
 void loom_cpu_delta(struct loom_device_state *s, const struct loom_op *op);
 /* cpu_moe.c: one row's choice of experts; the experts of a step. */
 void loom_cpu_route_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row);

@@ -339,6 +339,9 @@ static void run_op(struct loom_device_state *s, const struct loom_op *op, int32_
 	case LOOM_OP_SCAN:
 		loom_cpu_scan(s, op);
 		break;
+	case LOOM_OP_SCAN_HEADS:
+		loom_cpu_scan_heads(s, op);
+		break;
 	case LOOM_OP_DELTA:
 		loom_cpu_delta(s, op);
 		break;

@@ -110,6 +110,40 @@ void loom_cpu_scan(struct loom_device_state *s, const struct loom_op *op)
 	loom_pool_run(s->pool, j.n_part * (size_t)s->batch->n_seq, scan_item, &j);
 }
 
+/* ---- scan by heads ---- */
+
+static void scan_head_item(void *ctx, size_t item, int thread)
+{
+	const struct mix_job *j = ctx;
+	const struct loom_op *op = j->op;
+	const struct loom_device_model *m = j->s->model;
+	const struct loom_batch_seq *q = &j->s->batch->seqs[item / j->n_part];
+	size_t head = item % j->n_part, n = (size_t)op->d_state, width = (size_t)op->d_value;
+	size_t group = head / ((size_t)op->n_head / (size_t)op->n_group);
+	float *h = state_of(j->s, op, q) + head * n * width;
+	struct loom_scan_head x = {.bias = m->weights[op->bias2].vector[head], .a = m->weights[op->w].vector[head],
+		.d = m->weights[op->bias].vector[head], .n_state = n, .width = width};
+
+	(void)thread;
+	if (q->pos0 == 0) {
+		memset(h, 0, n * width * sizeof(float));
+	}
+	for (int32_t r = q->row0; r < q->row0 + q->n_row; r++) {
+		x.x = loom_cpu_at(j->s, &op->a, r) + head * width;
+		x.dt = loom_cpu_at(j->s, &op->b, r)[head];
+		x.b = loom_cpu_at(j->s, &op->c, r) + group * n;
+		x.c = x.b + (size_t)op->n_group * n;
+		j->s->mix->scan_head(h, &x, loom_cpu_at(j->s, &op->out, r) + head * width);
+	}
+}
+
+void loom_cpu_scan_heads(struct loom_device_state *s, const struct loom_op *op)
+{
+	struct mix_job j = {s, op, (size_t)op->n_head};
+
+	loom_pool_run(s->pool, j.n_part * (size_t)s->batch->n_seq, scan_head_item, &j);
+}
+
 /* ---- gated delta rule ---- */
 
 static void delta_item(void *ctx, size_t item, int thread)

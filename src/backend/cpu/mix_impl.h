@@ -43,6 +43,22 @@ static void scan(float *h, size_t ldh, const float *a, size_t lda, int d_state, 
 	}
 }
 
+static void scan_head(float *h, const struct loom_scan_head *s, float *y)
+{
+	vec16 step = vec_softplus(vec_set1(s->dt + s->bias)), keep = vec_exp(vec_mul(vec_set1(s->a), step));
+	size_t n = s->width;
+
+	for (size_t i = 0; i < n; i += 16) {
+		vec16 u = take(s->x + i, n - i), sum = vec_zero();
+		for (size_t k = 0; k < s->n_state; k++) {
+			vec16 v = vec_fma(keep, take(h + k * n + i, n - i), vec_mul(vec_mul(step, vec_set1(s->b[k])), u));
+			put(h + k * n + i, v, n - i);
+			sum = vec_fma(v, vec_set1(s->c[k]), sum);
+		}
+		put(y + i, vec_fma(vec_set1(s->d), u, sum), n - i);
+	}
+}
+
 /* y = x / sqrt(sum of squares + 1e-6) * scale */
 static void normalize(const float *x, float scale, float *y, size_t n)
 {
@@ -84,4 +100,4 @@ static void delta(float *s, const struct loom_delta_head *h, float *y, float *wo
 	}
 }
 
-const struct loom_mix LOOM_MIX = {.conv = conv, .scan = scan, .delta = delta};
+const struct loom_mix LOOM_MIX = {.conv = conv, .scan = scan, .scan_head = scan_head, .delta = delta};

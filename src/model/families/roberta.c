@@ -1,4 +1,4 @@
-/* roberta.c: RoBERTa, XLM-RoBERTa, CamemBERT: BERT whose positions start behind the padding token's id. */
+/* roberta.c: RoBERTa, XLM-RoBERTa, CamemBERT, data2vec for text: BERT whose positions start behind the padding token's id. */
 #include "bert_like.h"
 
 static const struct loom_key keys[] = {
@@ -10,12 +10,13 @@ static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, EN
 
 const struct loom_family loom_family_roberta = {
 	.name = "roberta",
-	.types = "roberta|xlm-roberta|camembert",
+	.types = "roberta|xlm-roberta|camembert|data2vec-text",
 	.architectures = "RobertaModel|RobertaForMaskedLM|RobertaForSequenceClassification|RobertaForTokenClassification|"
 		"RobertaForQuestionAnswering|XLMRobertaModel|XLMRobertaForMaskedLM|XLMRobertaForSequenceClassification|"
 		"XLMRobertaForTokenClassification|XLMRobertaForQuestionAnswering|CamembertModel|CamembertForMaskedLM|"
-		"CamembertForSequenceClassification|CamembertForTokenClassification|CamembertForQuestionAnswering",
-	.prefixes = "|roberta.|camembert.",
+		"CamembertForSequenceClassification|CamembertForTokenClassification|CamembertForQuestionAnswering|Data2VecTextModel|"
+		"Data2VecTextForMaskedLM|Data2VecTextForSequenceClassification|Data2VecTextForTokenClassification|Data2VecTextForQuestionAnswering",
+	.prefixes = "|roberta.|camembert.|data2vec_text.",
 	.keys = keys,
 	.ignored = BERT_IGNORED,
 	.roles = {BERT_NAMES,
