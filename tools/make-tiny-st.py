@@ -72,11 +72,14 @@ def sentence(out, cls, config, layers, prompts=None, default=None, **options):
     return dict(kind="embed", cases=cases)
 
 
-def cross(out, cls, config, edit=None, **kw):
+def cross(out, cls, config, edit=None, saved=None, **kw):
+    """saved: an activation, with which CrossEncoder itself saves the model (modules.json and all)."""
     os.makedirs(out)
     body(out, cls, config, **kw)
     if edit:
         tinymake.rewrite_config(out, edit)
+    if saved is not None:
+        CrossEncoder(out, device="cpu", activation_fn=saved).save_pretrained(out)
     ce = CrossEncoder(out, device="cpu")
     query = "what is it?"
     scores = ce.predict([[query, t] for t in TEXTS])
@@ -163,6 +166,10 @@ MODELS = {
         m.Pooling(w, "mean"), m.Dense(w, 40, bias=False, activation_function=identity), m.Dense(40, w, bias=False, activation_function=identity),
         m.Normalize()], prompts={"query": "task: search result | query: ", "document": "title: none | text: "}),
     "cross-bert": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one)),
+    "cross-saved": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one), saved=identity),
+    "dense-residual": lambda o: sentence(o, tf.BertModel, bert, lambda w: [
+        m.Pooling(w, "max"), m.Dropout(0.1), m.Dense(w, w, activation_function=torch.nn.GELU(), use_residual=True),
+        m.Dense(w, 18, activation_function=torch.nn.Tanh(), use_residual=True)]),
     "cross-bert-untyped": lambda o: cross(o, tf.BertForSequenceClassification, tf.BertConfig(**BERT, **one), pair_types=False),
     "cross-roberta": lambda o: cross(o, tf.XLMRobertaForSequenceClassification, tf.XLMRobertaConfig(
         **{**BERT, "pad_token_id": 1, "type_vocab_size": 1}, **one), pair_types=False,

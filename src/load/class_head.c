@@ -36,16 +36,26 @@ static enum loom_layer_act act_of(enum loom_act_kind k)
 	}
 }
 
-/* Does the config name an activation for scores? "sentence_transformers": {"activation_fn"}, or the older key. */
-static bool wants_sigmoid(const json_t *root)
+/* The activation for scores that config.json names: "sentence_transformers": {"activation_fn"}, or the older key. */
+static const char *named_act(const json_t *root)
 {
 	const json_t *own = json_object_get(json_object_get(root, "sentence_transformers"), "activation_fn");
-	const char *name = json_string_value(own ? own : json_object_get(root, "sbert_ce_default_activation_function"));
 
-	return !name || loom_layer_act_parse(name) == LOOM_LAYER_SIGMOID;
+	return json_string_value(own ? own : json_object_get(root, "sbert_ce_default_activation_function"));
 }
 
-enum loom_status loom_class_head_read(struct loom_class_head *h, const struct loom_model *m, const json_t *root, struct loom_err *err)
+/* Names outside torch are not followed, there too. */
+static enum loom_status read_act(struct loom_class_head *h, const char *name, struct loom_err *err)
+{
+	bool known = name && strncmp(name, "torch.", 6) == 0;
+	enum loom_layer_act act = known ? loom_layer_act_parse(name) : LOOM_LAYER_SIGMOID;
+
+	h->sigmoid = act == LOOM_LAYER_SIGMOID;
+	return act == LOOM_LAYER_SIGMOID || act == LOOM_LAYER_IDENTITY ? LOOM_OK
+		: loom_err_set(err, LOOM_E_MODEL, "the classifier's activation_fn \"%.80s\" is not supported (Sigmoid and Identity are)", name);
+}
+
+enum loom_status loom_class_head_read(struct loom_class_head *h, const struct loom_model *m, const json_t *root, const char *act, struct loom_err *err)
 {
 	const struct loom_config *c = &m->cfg;
 	char name[LOOM_MAX_TENSOR_NAME];
@@ -81,6 +91,5 @@ enum loom_status loom_class_head_read(struct loom_class_head *h, const struct lo
 		}
 	}
 	h->n_label = rc ? 0 : h->layers[h->n_layer - 1].n_out;
-	h->sigmoid = wants_sigmoid(root);
-	return rc;
+	return rc ? rc : read_act(h, act ? act : named_act(root), err);
 }

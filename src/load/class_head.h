@@ -18,8 +18,9 @@ struct loom_class_head {
 };
 void loom_class_head_init(struct loom_class_head *h);
 void loom_class_head_release(struct loom_class_head *h);
-/* m: built, its files still open. root: its config.json. */
-enum loom_status loom_class_head_read(struct loom_class_head *h, const struct loom_model *m, const json_t *root, struct loom_err *err)
+/* m: built, its files still open. root: its config.json. act: the activation of scores that another file names; NULL: config.json decides. */
+enum loom_status loom_class_head_read(struct loom_class_head *h, const struct loom_model *m, const json_t *root, const char *act,
+	struct loom_err *err)
 	LOOM_MUST_CHECK;
 
 #endif

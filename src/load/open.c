@@ -220,7 +220,7 @@ static enum loom_status read_class_head(struct loom_opened *o, const char *dir, 
 	json_t *root = NULL;
 	enum loom_status rc = load_json(dir, "config.json", &root, err);
 
-	rc = rc ? rc : loom_class_head_read(&o->head, o->model, root, err);
+	rc = rc ? rc : loom_class_head_read(&o->head, o->model, root, o->st.score_act, err);
 	json_decref(root);
 	return rc;
 }

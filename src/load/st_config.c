@@ -171,6 +171,10 @@ static enum loom_status read_layer(struct loom_st_config *c, const char *type, c
 	struct loom_layer_of *l = &c->layers[c->n_layer++];
 	char full[PATH_MAX];
 
+	if (loom_str_eq(type, "Dropout")) { /* of training */
+		c->n_layer--;
+		return LOOM_OK;
+	}
 	if (loom_str_eq(type, "Normalize")) {
 		*l = (struct loom_layer_of){.kind = LOOM_SMALL_UNIT};
 		return LOOM_OK;
@@ -214,11 +218,12 @@ static enum loom_status read_module(struct loom_st_config *c, const char *dir, c
 	if (loom_str_eq(last, "SpladePooling") && index == 1) {
 		return read_splade(c, dir, path, err);
 	}
-	if (index > !c->fixed && (loom_str_eq(last, "Dense") || loom_str_eq(last, "LayerNorm") || loom_str_eq(last, "Normalize"))) {
+	if (index > !c->fixed && (loom_str_eq(last, "Dense") || loom_str_eq(last, "LayerNorm") || loom_str_eq(last, "Normalize") ||
+		loom_str_eq(last, "Dropout"))) {
 		return read_layer(c, last, dir, path, err);
 	}
 	return loom_err_set(err, LOOM_E_MODEL, "modules.json: [%zu]: module \"%.80s\" is not supported here (Transformer and Pooling, or "
-		"StaticEmbedding, then any of Dense, LayerNorm and Normalize)", index, type ? type : "null");
+		"StaticEmbedding, then any of Dense, LayerNorm, Normalize and Dropout)", index, type ? type : "null");
 }
 
 /* sentence_bert_config.json: how long, and whether to lower-case. */
@@ -249,7 +254,7 @@ static enum loom_status read_limits(struct loom_st_config *c, const char *dir, s
 static enum loom_status read_prompts(struct loom_st_config *c, const char *dir, struct loom_err *err)
 {
 	const struct loom_json_ctx ctx = {"config_sentence_transformers.json", LOOM_E_MODEL};
-	const char *fallback = NULL, *name;
+	const char *fallback = NULL, *act = NULL, *name;
 	json_t *root = NULL, *prompts, *text;
 	enum loom_status rc = load(dir, ctx.where, &root, err);
 
@@ -258,6 +263,10 @@ static enum loom_status read_prompts(struct loom_st_config *c, const char *dir, 
 	}
 	prompts = json_object_get(root, "prompts");
 	rc = loom_json_str(&ctx, root, "default_prompt_name", &fallback, err);
+	rc = rc ? rc : loom_json_str(&ctx, root, "activation_fn", &act, err);
+	if (rc == LOOM_OK && act && !(c->score_act = loom_arena_strdup(&c->arena, act))) {
+		rc = loom_err_nomem(err, "prompts", 64);
+	}
 	if (rc == LOOM_OK && json_is_object(prompts)) {
 		c->prompts = loom_arena_alloc(&c->arena, json_object_size(prompts) + 1, sizeof(*c->prompts));
 		rc = c->prompts ? LOOM_OK : loom_err_nomem(err, "prompts", 64);

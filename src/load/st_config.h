@@ -39,6 +39,7 @@ struct loom_st_config {
 	char body[256];           /* the Transformer's folder inside the model's; "": the same */
 	int64_t max_seq_length;   /* 0: none given */
 	int do_lower_case;        /* -1 unsaid */
+	const char *score_act;    /* the activation of a cross-encoder's scores; NULL unsaid */
 	struct loom_st_prompt *prompts; /* [n_prompt] */
 	int n_prompt;
 	const char *default_prompt; /* NULL none */

@@ -83,7 +83,8 @@ enum loom_status loom_read_vector(float **out, const struct loom_store *s, const
 	return read_vector(s, name, "", n, true, out, arena, err);
 }
 
-enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_store *s, const char *name, struct loom_arena *arena,
+/* name.weight [n_out, n_in] with its rows as columns. */
+static enum loom_status read_turned(const struct loom_store *s, const char *name, float **out, int32_t *n_in, int32_t *n_out, struct loom_arena *arena,
 	struct loom_err *err)
 {
 	char full[LOOM_MAX_TENSOR_NAME];
@@ -96,20 +97,44 @@ enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_sto
 	if (!t || t->n_dim != 2 || t->shape[0] < 1 || t->shape[1] < 1 || t->shape[0] > LOOM_MAX_EMBD || t->shape[1] > LOOM_MAX_EMBD) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %s", full, t ? "expected a matrix" : "it is missing");
 	}
-	l->kind = LOOM_SMALL_DENSE;
-	l->n_out = (int32_t)t->shape[0];
-	l->n_in = (int32_t)t->shape[1];
-	l->weight = loom_arena_alloc(arena, (size_t)t->n_elem, sizeof(*l->weight));
-	if (!l->weight) {
+	*n_out = (int32_t)t->shape[0];
+	*n_in = (int32_t)t->shape[1];
+	*out = loom_arena_alloc(arena, (size_t)t->n_elem, sizeof(**out));
+	if (!*out) {
 		return loom_err_nomem(err, full, t->n_elem * sizeof(float));
 	}
 	rc = read_floats(s, t, &rows, arena, err);
-	for (int32_t o = 0; rc == LOOM_OK && o < l->n_out; o++) {
-		for (int32_t i = 0; i < l->n_in; i++) {
-			l->weight[(size_t)i * (size_t)l->n_out + (size_t)o] = rows[(size_t)o * (size_t)l->n_in + (size_t)i];
+	for (int32_t o = 0; rc == LOOM_OK && o < *n_out; o++) {
+		for (int32_t i = 0; i < *n_in; i++) {
+			(*out)[(size_t)i * (size_t)*n_out + (size_t)o] = rows[(size_t)o * (size_t)*n_in + (size_t)i];
 		}
 	}
+	return rc;
+}
+
+enum loom_status loom_layer_dense(struct loom_layer_of *l, const struct loom_store *s, const char *name, struct loom_arena *arena,
+	struct loom_err *err)
+{
+	enum loom_status rc = read_turned(s, name, &l->weight, &l->n_in, &l->n_out, arena, err);
+
+	l->kind = LOOM_SMALL_DENSE;
 	return rc ? rc : read_vector(s, name, ".bias", l->n_out, false, &l->bias, arena, err);
+}
+
+/* The way around a dense layer: a matrix of its own where the widths differ. */
+static enum loom_status read_skip(struct loom_layer_of *l, const struct loom_store *s, struct loom_arena *arena, struct loom_err *err)
+{
+	int32_t n_in, n_out;
+	enum loom_status rc;
+
+	if (l->n_in == l->n_out) {
+		return LOOM_OK;
+	}
+	rc = read_turned(s, "residual", &l->skip, &n_in, &n_out, arena, err);
+	if (rc == LOOM_OK && (n_in != l->n_in || n_out != l->n_out)) {
+		rc = loom_err_set(err, LOOM_E_MODEL, "residual.weight is [%d,%d], expected [%d,%d]", (int)n_out, (int)n_in, (int)l->n_out, (int)l->n_in);
+	}
+	return rc;
 }
 
 enum loom_status loom_layer_norm(struct loom_layer_of *l, const struct loom_store *s, const char *name, double eps, struct loom_arena *arena,
@@ -132,8 +157,7 @@ enum loom_status loom_layer_norm(struct loom_layer_of *l, const struct loom_stor
 static enum loom_status read_act(struct loom_layer_of *l, const char *dir, const char *where, struct loom_err *err)
 {
 	char path[PATH_MAX], name[160];
-	const char *act = "Tanh", *input = "sentence_embedding";
-	bool residual = false;
+	const char *act = "Tanh", *input = "sentence_embedding", *output = NULL;
 	json_t *root = NULL;
 	enum loom_status rc;
 
@@ -145,14 +169,14 @@ static enum loom_status read_act(struct loom_layer_of *l, const char *dir, const
 	rc = loom_json_load(path, name, LOOM_MAX_CONFIG_BYTES, &root, err);
 	rc = rc ? rc : loom_json_str(&c, root, "activation_function", &act, err);
 	rc = rc ? rc : loom_json_str(&c, root, "module_input_name", &input, err);
-	rc = rc ? rc : loom_json_bool(&c, root, "use_residual", &residual, err);
+	rc = rc ? rc : loom_json_str(&c, root, "module_output_name", &output, err);
+	rc = rc ? rc : loom_json_bool(&c, root, "use_residual", &l->residual, err);
 	if (rc == LOOM_OK) {
 		l->act = loom_layer_act_parse(act);
 		if (l->act == LOOM_N_LAYER_ACT) {
 			rc = loom_err_set(err, LOOM_E_MODEL, "%s: activation_function \"%.80s\" is not supported", name, act);
-		} else if (!loom_str_eq(input, "sentence_embedding") || residual) {
-			rc = loom_err_set(err, LOOM_E_MODEL, "%s: %s is not supported", name, residual ? "use_residual true"
-				: "a module_input_name other than sentence_embedding");
+		} else if (!loom_str_eq(input, "sentence_embedding") || (output && !loom_str_eq(output, "sentence_embedding"))) {
+			rc = loom_err_set(err, LOOM_E_MODEL, "%s: a module_input_name or module_output_name other than sentence_embedding is not supported", name);
 		}
 	}
 	json_decref(root);
@@ -173,14 +197,16 @@ enum loom_status loom_layer_load(struct loom_layer_of *l, const char *type, cons
 	if (!loom_path_join(path, sizeof(path), dir, "model.safetensors")) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: the path is too long", name);
 	}
-	rc = loom_safetensors_open(&s, path, name, err);
+	rc = dense ? read_act(l, dir, where, err) : LOOM_OK;
+	rc = rc ? rc : loom_safetensors_open(&s, path, name, err);
 	if (rc == LOOM_E_NOT_FOUND) {
 		rc = loom_err_set(err, LOOM_E_MODEL, "%s is missing (weights in pytorch_model.bin are not read: save the model as safetensors)", name);
 	}
 	if (rc == LOOM_OK) {
 		rc = dense ? loom_layer_dense(l, &s, "linear", arena, err) : loom_layer_norm(l, &s, "norm", 1e-5, arena, err);
+		rc = rc || !l->residual ? rc : read_skip(l, &s, arena, err);
 		rc = rc ? loom_err_prefix(err, "%s", name) : LOOM_OK;
 	}
 	loom_store_release(&s);
-	return rc ? rc : dense ? read_act(l, dir, where, err) : LOOM_OK;
+	return rc;
 }

@@ -17,6 +17,8 @@ struct loom_layer_of {
 	enum loom_layer_act act; /* DENSE: of the sum */
 	float *weight;           /* DENSE: [n_in, n_out], turned; NORM: [n_in] */
 	float *bias;             /* [n_out]; NULL: none */
+	bool residual;           /* DENSE: the input is added to what the activation gives ... */
+	float *skip;             /* [n_in, n_out], turned: ... times this; NULL: as it is, n_in being n_out */
 	double eps;              /* NORM */
 };
 

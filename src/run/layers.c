@@ -37,19 +37,30 @@ int64_t loom_layers_room(const struct loom_layer_of *layers, int n_layer, int64_
 	return width;
 }
 
-static enum loom_status dense(const struct loom_layer_of *l, float *v, struct loom_err *err)
+/* sum[o] += v . column o */
+static void products(const struct loom_layer_of *l, const float *weight, const float *v, double *sum)
 {
 	size_t n_out = (size_t)l->n_out;
-	double *sum = loom_calloc(n_out, sizeof *sum);
-	if (!sum)
-		return loom_err_nomem(err, "a dense layer", n_out * sizeof *sum);
 	for (int32_t i = 0; i < l->n_in; i++) {
-		const float *w = l->weight + (size_t)i * n_out;
+		const float *w = weight + (size_t)i * n_out;
 		for (size_t o = 0; o < n_out; o++)
 			sum[o] += (double)v[i] * (double)w[o];
 	}
-	for (size_t o = 0; o < n_out; o++)
-		v[o] = loom_layer_act(l->act, (float)(sum[o] + (l->bias ? (double)l->bias[o] : 0)));
+}
+
+static enum loom_status dense(const struct loom_layer_of *l, float *v, struct loom_err *err)
+{
+	size_t n_out = (size_t)l->n_out;
+	double *sum = loom_calloc(2 * n_out, sizeof *sum), *skip = sum ? sum + n_out : NULL;
+	if (!sum)
+		return loom_err_nomem(err, "a dense layer", 2 * n_out * sizeof *sum);
+	products(l, l->weight, v, sum);
+	if (l->skip)
+		products(l, l->skip, v, skip);
+	for (size_t o = 0; o < n_out; o++) {
+		float y = loom_layer_act(l->act, (float)(sum[o] + (l->bias ? (double)l->bias[o] : 0)));
+		v[o] = !l->residual ? y : y + (l->skip ? (float)skip[o] : v[o]);
+	}
 	loom_free(sum);
 	return LOOM_OK;
 }
