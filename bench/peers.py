@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Loom beside its peers: the same work, the same threads, one run, in turns, as ratios of the best rounds (medians beside them).
 
-  usage: bench/peers.py LOOM_BIN DECODER_GGUF ENCODER_FOLDER [--threads 2] [--rounds 5] [--only decoder,encoder,itself] [--json FILE]
+  usage: bench/peers.py LOOM_BIN DECODER_GGUF ENCODER_FOLDER [--threads 2] [--rounds 5] [--only decoder,quant,encoder,itself] [--json FILE]
 Peers that are not installed are left out and said so. The decoder is written once as float32 and bfloat16 safetensors folders (and GGUF files for
 llama.cpp) under ~/.cache/loom/bench.
 """
@@ -145,9 +145,8 @@ def torch_decoder(folder, name):
     return prefill, decode
 
 
-def llama_decoder(args, folder, name):
+def llama_decoder(args, path):
     import llama_cpp
-    path = write_gguf(args.decoder, folder, name)
     m = llama_cpp.Llama(str(path), n_ctx=1024, n_batch=512, n_ubatch=512, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
     ids = [random.randrange(40000) for _ in range(512)]
 
@@ -180,7 +179,30 @@ def decoder(args, table):
             prefill["loom, compute bf16"] = lambda: loom("prefill", "--compute", "bf16")["prefill"]["512"]["tokens_per_second"]
         prefill["torch"], decode["torch"] = torch_decoder(folders[name], name)
         try:
-            prefill["llama.cpp"], decode["llama.cpp"] = llama_decoder(args, folders[name], name)
+            prefill["llama.cpp"], decode["llama.cpp"] = llama_decoder(args, write_gguf(args.decoder, folders[name], name))
+        except ImportError as e:
+            print(f"  left out: llama.cpp: {e}", flush=True)
+        table.in_turns(f"prefill 512, {name}", "tokens/s", prefill, args.rounds)
+        table.in_turns(f"decode, {name}", "tokens/s", decode, args.rounds)
+
+
+def quant(args, table):
+    """Quantized files, the same for both: the decoder as it comes (Q4_1), and what loom quantize makes of its float32 form."""
+    wide = write_gguf(args.decoder, prepare(args)["float32"], "float32")
+    files = {"Q4_1": Path(args.decoder)}
+    for name, kind in (("Q8_0", "q8_0"), ("Q4_K_M", "q4_k")):
+        files[name] = wide.with_name(f"{wide.stem.removesuffix('-float32')}-{kind}.gguf")
+        if not files[name].exists():
+            subprocess.run([args.loom, "quantize", str(wide), str(files[name]), "--type", kind], check=True)
+    for name, path in files.items():
+        def loom(part, *extra, path=path):
+            return loom_bench(args, str(path), "--rounds", "1", "--only", part, *extra)
+        prefill = {"loom": lambda: loom("prefill")["prefill"]["512"]["tokens_per_second"],
+                   "loom, compute int8": lambda: loom("prefill", "--compute", "int8")["prefill"]["512"]["tokens_per_second"]}
+        decode = {"loom": lambda: loom("decode")["decode"]["tokens_per_second"],
+                  "loom, compute int8": lambda: loom("decode", "--compute", "int8")["decode"]["tokens_per_second"]}
+        try:
+            prefill["llama.cpp"], decode["llama.cpp"] = llama_decoder(args, path)
         except ImportError as e:
             print(f"  left out: llama.cpp: {e}", flush=True)
         table.in_turns(f"prefill 512, {name}", "tokens/s", prefill, args.rounds)
@@ -296,7 +318,7 @@ def measure(args, parts, table):
 
 
 def main():
-    parts = dict(decoder=decoder, encoder=encoder, itself=itself)
+    parts = dict(decoder=decoder, quant=quant, encoder=encoder, itself=itself)
     measure(arguments(parts, __doc__), parts, Table())
 
 

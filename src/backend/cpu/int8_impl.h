@@ -2,7 +2,6 @@
  * order; the floating-point steps are written once. */
 #include "int8.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "packq_scale_impl.h"
@@ -57,10 +56,52 @@ static word16 bytes_dot(word16 sum, word16 w, const int8_t *x)
 	}
 	return sum;
 }
+/* Rounded to whole numbers as bytes; their sum. */
+static int32_t bytes_round(vec16 v, int8_t *dst)
+{
+	int32_t sum = 0;
+	VEC_EACH {
+		dst[i] = (int8_t)rintf(v.f[i]);
+		sum += dst[i];
+	}
+	return sum;
+}
+/* The bits of the largest magnitude: those of infinity or more when a number is not finite. */
+static uint32_t top_bits(vec16 a, vec16 b)
+{
+	uint32_t top = 0;
+	VEC_EACH {
+		uint32_t u[2];
+		memcpy(&u[0], &a.f[i], 4);
+		memcpy(&u[1], &b.f[i], 4);
+		top = (u[0] & 0x7fffffffu) > top ? u[0] & 0x7fffffffu : top;
+		top = (u[1] & 0x7fffffffu) > top ? u[1] & 0x7fffffffu : top;
+	}
+	return top;
+}
 
 #elif LOOM_VEC == LOOM_VEC_AVX2
 
 #define OFFSET_BYTES 0
+
+VEC_INLINE int32_t bytes_round(vec16 v, int8_t *dst)
+{
+	__m256i lo = _mm256_cvtps_epi32(v.lo), hi = _mm256_cvtps_epi32(v.hi), both = _mm256_add_epi32(lo, hi);
+	__m128i four = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(lo, hi), 0xd8);
+	_mm_storeu_si128((__m128i *)(void *)dst, _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+	four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+	return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+}
+VEC_INLINE uint32_t top_bits(vec16 a, vec16 b)
+{
+	__m256i m = _mm256_set1_epi32(0x7fffffff), al = _mm256_and_si256(_mm256_castps_si256(a.lo), m), ah = _mm256_and_si256(_mm256_castps_si256(a.hi), m);
+	__m256i bl = _mm256_and_si256(_mm256_castps_si256(b.lo), m), bh = _mm256_and_si256(_mm256_castps_si256(b.hi), m);
+	__m256i top = _mm256_max_epi32(_mm256_max_epi32(al, ah), _mm256_max_epi32(bl, bh));
+	__m128i four = _mm_max_epi32(_mm256_castsi256_si128(top), _mm256_extracti128_si256(top, 1));
+	four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+	return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+}
 
 VEC_INLINE word16 word_set1(int32_t x)
 {
@@ -94,6 +135,17 @@ VEC_INLINE word16 bytes_dot(word16 sum, word16 w, const int8_t *x)
 
 #define OFFSET_BYTES 1 /* weights are kept unsigned, `off` too large; the sums of x take it away again */
 
+VEC_INLINE int32_t bytes_round(vec16 v, int8_t *dst)
+{
+	__m512i w = _mm512_cvtps_epi32(v);
+	_mm_storeu_si128((__m128i *)(void *)dst, _mm512_cvtepi32_epi8(w));
+	return _mm512_reduce_add_epi32(w);
+}
+VEC_INLINE uint32_t top_bits(vec16 a, vec16 b)
+{
+	__m512i m = _mm512_set1_epi32(0x7fffffff);
+	return (uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), m), _mm512_and_si512(_mm512_castps_si512(b), m)));
+}
 VEC_INLINE word16 word_set1(int32_t x)
 {
 	return _mm512_set1_epi32(x);
@@ -276,37 +328,43 @@ static void dot(const struct loom_packed *p, int64_t panel, const void *x, int64
 
 /* ---- rows ---- */
 
+/* A block of 32. */
+PACKQ_INLINE void round_block(vec16 lo, vec16 hi, int8_t *q, struct block *b)
+{
+	uint32_t bits = top_bits(lo, hi);
+	int32_t half[2] = {0, 0};
+	float top;
+
+	memcpy(&top, &bits, sizeof(top));
+	if (bits < 0x7f800000u && top > 1e-30f) { /* less counts as zero */
+		vec16 times = vec_set1(127.0f / top);
+		half[0] = bytes_round(vec_mul(lo, times), q);
+		half[1] = bytes_round(vec_mul(hi, times), q + 16);
+		b->d = top / 127.0f;
+	} else {
+		memset(q, 0, LOOM_CHUNK);
+		b->d = bits < 0x7f800000u ? 0.0f : NAN;
+	}
+	b->sum[0] = (float)(half[0] + half[1]);
+	b->sum[1] = (float)half[0];
+	b->sum[2] = (float)half[1];
+	for (int i = 0; i < 3; i++) {
+		b->d_sum[i] = b->d * b->sum[i];
+	}
+}
+
 static void row(const float *x, int64_t n_col, void *dst)
 {
-	int64_t blocks = (n_col + LOOM_CHUNK - 1) / LOOM_CHUNK;
+	int64_t whole = n_col / LOOM_CHUNK, left = n_col % LOOM_CHUNK;
 	int8_t *q = dst;
-	struct block *b = (struct block *)(void *)((char *)dst + blocks * LOOM_CHUNK);
+	struct block *b = (struct block *)(void *)((char *)dst + (whole + (left > 0)) * LOOM_CHUNK);
 
-	for (int64_t ch = 0; ch < blocks; ch++, q += LOOM_CHUNK, b++) {
-		int64_t n = n_col - ch * LOOM_CHUNK < LOOM_CHUNK ? n_col - ch * LOOM_CHUNK : LOOM_CHUNK;
-		float v[LOOM_CHUNK] = {0}, top = 0, up;
-		int32_t whole[LOOM_CHUNK], half[2] = {0, 0};
-		bool finite = true;
-		memcpy(v, x + ch * LOOM_CHUNK, (size_t)n * sizeof(float));
-		for (int i = 0; i < LOOM_CHUNK; i++) {
-			float m = fabsf(v[i]);
-			top = m > top ? m : top;
-			finite = finite && m <= FLT_MAX;
-		}
-		up = finite && top > 1e-30f ? 127.0f / top : 0.0f; /* what is smaller counts as zero */
-		for (int i = 0; i < LOOM_CHUNK; i++) {
-			whole[i] = finite ? (int32_t)rintf(v[i] * up) : 0;
-		}
-		for (int i = 0; i < LOOM_CHUNK; i++) {
-			q[i] = (int8_t)whole[i];
-			half[i / 16] += whole[i];
-		}
-		b->d = !finite ? NAN : top > 1e-30f ? top / 127.0f : 0.0f;
-		b->sum[0] = (float)(half[0] + half[1]);
-		b->sum[1] = (float)half[0];
-		b->sum[2] = (float)half[1];
-		for (int i = 0; i < 3; i++) {
-			b->d_sum[i] = b->d * b->sum[i];
-		}
+	for (int64_t i = 0; i < whole; i++) {
+		round_block(vec_load(x + i * LOOM_CHUNK), vec_load(x + i * LOOM_CHUNK + 16), q + i * LOOM_CHUNK, b + i);
+	}
+	if (left > 0) {
+		float v[LOOM_CHUNK] = {0};
+		memcpy(v, x + whole * LOOM_CHUNK, (size_t)left * sizeof(float));
+		round_block(vec_load(v), vec_load(v + 16), q + whole * LOOM_CHUNK, b + whole);
 	}
 }

@@ -68,7 +68,7 @@ static bool lay_out(struct loom_packq *q, int64_t n_row, int64_t n_col)
 
 static void set_table(struct loom_packq *q, int bits, int offset, const int8_t *values)
 {
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < 32; i++) {
 		int code = i & ((1 << bits) - 1);
 		q->table[i] = (float)(values ? values[code] : code - offset);
 	}
@@ -115,7 +115,7 @@ bool loom_packq_of_blocks(struct loom_packq *q, enum loom_dtype t, int64_t n_row
 	q->submin = f->rule == LOOM_SCALE_SUBM;
 	q->nibbles = q->submin && f->bits == 2;
 	q->offset = f->offset;
-	if (f->bits <= 4) {
+	if (f->bits <= 5) {
 		set_table(q, f->bits, f->offset, f->table);
 	}
 	set_bytes(q);
@@ -128,7 +128,8 @@ bool loom_packq_of_codes(struct loom_packq *q, int bits, bool fp8, enum loom_com
 	*q = (struct loom_packq){.codes = fp8 ? LOOM_CODES_FP8 : codes_of(bits), .combine = combine, .scale = scale, .group = group,
 		.g_idx = g_idx, .n_group = n_group, .per_k = g_idx || (group % 8 != 0 && n_group > 1)};
 	if (table) {
-		memcpy(q->table, table, sizeof(q->table));
+		memcpy(q->table, table, 16 * sizeof(float));
+		memcpy(q->table + 16, table, 16 * sizeof(float));
 	} else if (bits <= 4) {
 		set_table(q, bits, 0, NULL);
 	}

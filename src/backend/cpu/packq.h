@@ -47,7 +47,7 @@ struct loom_packq {
 	int offset;                /* v = code - offset for 5 and 6 bits */
 	int8_t bytes8[16];         /* compute "int8": the table in bytes, */
 	float unit;                /* times this: 1, 1/127 where it is no table of integers, or TWO's factor */
-	float table[16];           /* v of a code of 2, 3 and 4 bits (repeated where the code has fewer bits) */
+	float table[32];           /* v of a code of up to 5 bits (repeated where the code has fewer) */
 	size_t a_at, b_at, sub_at, min_at; /* bytes from data to each array of scales */
 	size_t chunk_bytes, bytes;
 };

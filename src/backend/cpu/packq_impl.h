@@ -3,32 +3,30 @@
 #include "packq_scale_impl.h"
 
 /* The value of code i (0..7) of octet o of a chunk, 16 rows at a time. */
-PACKQ_INLINE vec16 code_value(enum loom_codes codes, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i, int64_t v)
+PACKQ_INLINE vec16 code_value(enum loom_codes codes, table32 table, float offset, const uint32_t *chunk, int64_t o, int i, int64_t v)
 {
 	int at4 = 8 * (i % 4) + 4 * (i / 4), at2 = 8 * (i % 4) + 2 * (int)(o % 2 * 2 + i / 4), at1 = 8 * (i % 4) + (int)(2 * o + i / 4);
 	const uint32_t *four = chunk + o * LOOM_PANEL + v, *second = chunk + 4 * LOOM_PANEL + v;
 
 	switch (codes) {
 	case LOOM_CODES_2:
-		return word_lookup(word_right(word_load(chunk + o / 2 * LOOM_PANEL + v), at2), q->table);
+		return word_lookup(word_right(word_load(chunk + o / 2 * LOOM_PANEL + v), at2), table);
 	case LOOM_CODES_3: {
 		word16 low = word_right(word_load(chunk + o / 2 * LOOM_PANEL + v), at2), high = word_load(chunk + 2 * LOOM_PANEL + v);
 		high = at1 >= 2 ? word_right(high, at1 - 2) : word_left(high, 2 - at1);
-		return word_lookup(word_merge(low, high, 3), q->table);
+		return word_lookup(word_merge(low, high, 3), table);
 	}
 	case LOOM_CODES_4:
-		return word_lookup(word_right(word_load(four), at4), q->table);
+		return word_lookup(word_right(word_load(four), at4), table);
 	case LOOM_CODES_5: {
 		word16 high = word_load(second);
 		high = at1 >= 4 ? word_right(high, at1 - 4) : word_left(high, 4 - at1);
-		word16 both = word_merge(word_right(word_load(four), at4), high, 15);
-		return vec_sub(word_float(word_and(both, 31)), vec_set1((float)q->offset));
+		return word_lookup32(word_merge(word_right(word_load(four), at4), high, 15), table);
 	}
-	case LOOM_CODES_6: {
-		word16 high = word_load(second + o / 2 * LOOM_PANEL);
-		high = at2 >= 4 ? word_right(high, at2 - 4) : word_left(high, 4 - at2);
-		word16 both = word_merge(word_right(word_load(four), at4), high, 15);
-		return vec_sub(word_float(word_and(both, 63)), vec_set1((float)q->offset));
+	case LOOM_CODES_6: { /* into the mantissa of 64 */
+		word16 low = word_shift(word_load(four), at4 - 17), high = word_shift(word_load(second + o / 2 * LOOM_PANEL), at2 - 21);
+		word16 both = word_flip(word_flip(word_fill(0x42800000), low, 15u << 17), high, 3u << 21);
+		return vec_sub(word_bits(both), vec_set1(64.0f + offset));
 	}
 	case LOOM_CODES_8: {
 		word16 w = word_load(chunk + (2 * o + i / 4) * LOOM_PANEL + v);
@@ -52,14 +50,23 @@ PACKQ_INLINE vec16 combined(enum loom_combine c, vec16 v, vec16 a, vec16 b, floa
 	}
 }
 
-/* Codes i0 <= i < n of an octet: store: to dst [8, 48]; else times x[i] onto acc. */
-PACKQ_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, const struct loom_packq *q, const uint32_t *chunk, int64_t o, int i0, int n,
-	const struct scales *s, float *dst, const float *x, vec16 *acc)
+/* Codes i0 <= i < n of octet o: store: to dst [8, 48]; else times x[i] onto acc. Unrolled, so that every shift is by a constant. */
+PACKQ_INLINE void octet(bool store, enum loom_codes codes, enum loom_combine c, const struct loom_packq *q, table32 table,
+	const uint32_t *chunk, int64_t o, int i0, int n, const struct scales *s, float *dst, const float *x, vec16 *acc)
 {
-	for (int64_t v = 0; v < VECS; v++) {
-		vec16 a = vec_load(s->a + 16 * v), b = c == LOOM_COMBINE_ADD || c == LOOM_COMBINE_ZERO ? vec_load(s->b + 16 * v) : a;
-		for (int i = i0; i < n; i++) {
-			vec16 w = combined(c, code_value(codes, q, chunk, o, i, 16 * v), a, b, q->factor);
+	bool second = c == LOOM_COMBINE_ADD || c == LOOM_COMBINE_ZERO;
+	vec16 a[VECS], b[VECS];
+
+	PACKQ_UNROLL
+	for (int v = 0; v < VECS; v++) {
+		a[v] = vec_load(s->a + 16 * v);
+		b[v] = second ? vec_load(s->b + 16 * v) : a[v];
+	}
+	PACKQ_UNROLL
+	for (int i = i0; i < n; i++) {
+		PACKQ_UNROLL
+		for (int v = 0; v < VECS; v++) {
+			vec16 w = combined(c, code_value(codes, table, (float)q->offset, chunk, o, i, 16 * v), a[v], b[v], q->factor);
 			if (store) {
 				vec_store(dst + i * LOOM_PANEL + 16 * v, w);
 			} else {
@@ -76,6 +83,7 @@ PACKQ_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bo
 	const struct loom_packq *q = &p->q;
 	int64_t n_chunk = (p->n_col + LOOM_CHUNK - 1) / LOOM_CHUNK;
 	const char *base = (const char *)p->data + (size_t)(panel * n_chunk) * q->chunk_bytes;
+	table32 table = table_load(q->table);
 	struct scales s;
 
 	for (int64_t at = 0; at < kn; at += 8) {
@@ -87,12 +95,17 @@ PACKQ_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bo
 			if (at == 0 || k % q->group == 0) {
 				scales_at(p, panel, k, &s);
 			}
-			octet(store, codes, c, q, chunk, k / 8 % 4, 0, 8, &s, to, from, acc);
+			switch (k / 8 % 4) {
+			case 0: octet(store, codes, c, q, table, chunk, 0, 0, 8, &s, to, from, acc); break;
+			case 1: octet(store, codes, c, q, table, chunk, 1, 0, 8, &s, to, from, acc); break;
+			case 2: octet(store, codes, c, q, table, chunk, 2, 0, 8, &s, to, from, acc); break;
+			default: octet(store, codes, c, q, table, chunk, 3, 0, 8, &s, to, from, acc); break;
+			}
 			continue;
 		}
 		for (int i = 0; i < left; i++) {
 			scales_at(p, panel, k + i, &s);
-			octet(store, codes, c, q, chunk, k / 8 % 4, i, i + 1, &s, to, from, acc);
+			octet(store, codes, c, q, table, chunk, k / 8 % 4, i, i + 1, &s, to, from, acc);
 		}
 	}
 }

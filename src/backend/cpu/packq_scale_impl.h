@@ -8,8 +8,10 @@
 /* Vectors get a loop for each kind of codes, unrolled; plain C is one loop that asks at each step, which compiles in reasonable time. */
 #if LOOM_VEC == LOOM_VEC_REF
 #define PACKQ_INLINE static
+#define PACKQ_UNROLL
 #else
 #define PACKQ_INLINE VEC_INLINE
+#define PACKQ_UNROLL _Pragma("GCC unroll 8")
 #endif
 
 /* Scales of a panel's 48 rows at one k. */
