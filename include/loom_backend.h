@@ -221,7 +221,7 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 /* ---- the plan ---- */
 /* How matrix products are computed. FLOAT32 is exact mode; BF16 keeps matrices in bfloat16 and rounds the rows that meet them
  * (docs/numerics.md). */
-enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_COMPUTE_INT8, LOOM_N_COMPUTE };
+enum loom_compute { LOOM_COMPUTE_FLOAT32, LOOM_COMPUTE_BF16, LOOM_COMPUTE_INT8, LOOM_COMPUTE_LLM_INT8, LOOM_N_COMPUTE };
 /* Distances key - query, from -zero to n - 1 - zero, and which row of the tables each has. The first and last LOOM_FAR have one row, which is
  * that of all that lie beyond. */
 #define LOOM_FAR 16
@@ -236,6 +236,7 @@ struct loom_plan {
 	bool causal;                 /* false: every token of a sequence must be in one step */
 	int32_t skip_id;             /* >= 0: a token that LOOM_INDEX_COUNTED does not count (RoBERTa's padding) */
 	enum loom_compute compute;
+	float outlier_threshold;     /* of LLM_INT8; 0: no number is an outlier */
 	int32_t n_slot;
 	int32_t slot_width[LOOM_MAX_SLOT];  /* slot is [T, width] */
 	bool slot_out_rows[LOOM_MAX_SLOT];  /* slot has n_out rows instead of T */

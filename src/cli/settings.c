@@ -19,7 +19,7 @@
 
 static const char *const transports[] = {"http", "unix", "both", NULL};
 static const char *const dtypes[] = {"auto", "float32", "float16", "bfloat16", NULL};
-static const char *const computes[] = {"float32", "bf16", "int8", NULL};
+static const char *const computes[] = {"float32", "bf16", "int8", "llm.int8", NULL};
 static const char *const precisions[] = {"float32", "float16", "bfloat16", NULL};
 static const char *const loaders[] = {"transformers", "sentence_transformers", "custom", "gguf", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};

@@ -64,7 +64,7 @@ struct loom_load_spec {
 	/* polled while waiting for the load: true gives the waiting up, not the load. NULL: never */
 	bool (*cancelled)(void *ctx);
 	void *cancelled_ctx;
-	const char *compute;      /* "float32", "bf16" or "int8"; NULL: the engine's */
+	const char *compute;      /* "float32", "bf16", "int8" or "llm.int8"; NULL: the engine's */
 };
 /* Loads on first use (many callers, one load) and pins. What the spec leaves open any resident of the id satisfies; what it states (device, dtype,
  * loader, quantization) has to agree, else another resident of the same id is loaded beside. */
@@ -77,7 +77,7 @@ enum loom_status loom_engine_unload(struct loom_engine *e, const char *id, unsig
 struct loom_model_info {
 	char id[512], device[16], dtype[16], architecture[96], quantization[32], warning[320];
 	const char *loader;       /* "transformers", … */
-	const char *compute;      /* "float32", "bf16" or "int8" */
+	const char *compute;      /* "float32", "bf16", "int8" or "llm.int8" */
 	int32_t n_embd, n_layer, n_vocab;
 	int64_t n_ctx, max_seq;
 	uint64_t memory_bytes;

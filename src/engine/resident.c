@@ -93,7 +93,7 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	fprintf(stderr, "\rloading %s: %3d%%%s", p->id, percent, percent == 100 ? "\n" : "");
 }
 
-static const char *const computes[LOOM_N_COMPUTE] = {"float32", "bf16", "int8"};
+static const char *const computes[LOOM_N_COMPUTE] = {"float32", "bf16", "int8", "llm.int8"};
 
 int loom_compute_parse(const char *name)
 {
@@ -115,7 +115,7 @@ static enum loom_status check_spec(const struct loom_load_spec *spec, struct loo
 		return loom_err_param(err, LOOM_E_INVALID, "dtype", "%s: expected auto, float32, float16 or bfloat16",
 			loom_dtype_name(spec->dtype));
 	if (spec->compute && loom_compute_parse(spec->compute) < 0)
-		return loom_err_param(err, LOOM_E_INVALID, "compute", "\"%.32s\": expected float32, bf16 or int8", spec->compute);
+		return loom_err_param(err, LOOM_E_INVALID, "compute", "\"%.32s\": expected float32, bf16, int8 or llm.int8", spec->compute);
 	return LOOM_OK;
 }
 
@@ -147,17 +147,30 @@ static enum loom_status read_weights(struct loom_resident *r, struct loom_entry 
 	return st;
 }
 
+/* Has the model matrices that the mode multiplies in its own way? */
+static bool has_use(const struct loom_plan *p, enum loom_compute compute)
+{
+	for (int32_t i = 0; i < p->n_weight; i++) {
+		const struct loom_weight *w = &p->weights[i];
+		for (int k = 0; k < w->n_part && w->packed; k++) {
+			const struct loom_quant *q = w->part[k].quant;
+			if (compute == LOOM_COMPUTE_INT8 || (q && (q->kind == LOOM_QUANT_BNB8 || q->kind == LOOM_QUANT_MAKE_INT8)))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* int8 multiplies codes: a model without any stays exact where nobody asked for this one by name. */
 static enum loom_status settle_compute(struct loom_resident *r, const struct loom_load_spec *spec, enum loom_compute compute, struct loom_err *err)
 {
 	struct loom_model *m = r->opened.model;
-	bool packed = false;
-	for (int32_t i = 0; i < m->plan.n_weight; i++)
-		packed = packed || m->plan.weights[i].packed;
-	if (compute == LOOM_COMPUTE_INT8 && !packed && spec->compute)
-		return loom_err_param(err, LOOM_E_INVALID, "compute", "int8 multiplies quantized weights, which %.200s has not: quantization 8bit or "
-			"4bit makes some", r->source.id);
-	m->plan.compute = compute == LOOM_COMPUTE_INT8 && !packed ? LOOM_COMPUTE_FLOAT32 : compute;
+	bool bytes = compute == LOOM_COMPUTE_INT8 || compute == LOOM_COMPUTE_LLM_INT8, useless = bytes && !has_use(&m->plan, compute);
+	if (useless && spec->compute)
+		return loom_err_param(err, LOOM_E_INVALID, "compute", "%s multiplies %s weights, which %.200s has not: quantization 8bit%s makes some",
+			spec->compute, compute == LOOM_COMPUTE_INT8 ? "quantized" : "8bit", r->source.id, compute == LOOM_COMPUTE_INT8 ? " or 4bit" : "");
+	m->plan.compute = useless ? LOOM_COMPUTE_FLOAT32 : compute;
+	m->plan.outlier_threshold = (float)m->cfg.quant.threshold;
 	return LOOM_OK;
 }
 

@@ -89,7 +89,7 @@ static enum loom_status read_bnb(struct loom_quant_config *q, const struct loom_
 			four ? "true" : "false or absent");
 	}
 	q->bits = four ? 4 : 8;
-	return rc;
+	return rc ? rc : loom_json_num(c, obj, "llm_int8_threshold", 0, 65504, &q->threshold, err);
 }
 
 static enum loom_status read_ct(const struct loom_json_ctx *c, const json_t *obj, struct loom_err *err)
@@ -133,7 +133,7 @@ enum loom_status loom_quant_config_read(struct loom_quant_config *q, const json_
 	const char *method = NULL;
 	enum loom_status rc;
 
-	memset(q, 0, sizeof(*q));
+	*q = (struct loom_quant_config){.threshold = 6};
 	if (!obj || json_is_null(obj) || (json_is_object(obj) && json_object_size(obj) == 0)) {
 		return LOOM_OK;
 	}

@@ -22,6 +22,7 @@ struct loom_quant_config {
 	bool dynamic;          /* GPTQ: modules may have bits and groups of their own */
 	enum loom_awq_version awq;
 	int64_t block[2];      /* FP8: rows and columns that share a scale; 0: what the scales' shape says */
+	double threshold;      /* BNB of 8 bits: a number this large is an outlier of LLM.int8's arithmetic; 0: none is */
 	enum loom_make make;   /* what a request wants made of float weights */
 };
 

@@ -253,6 +253,83 @@ static void check_int8(const struct matrix *w, const char *name)
 	loom_pages_free(bytes, (size_t)m * stride);
 }
 
+/* int8.h's definition of "llm.int8", one number after the other. */
+static float llm_by_definition(const struct matrix *w, const int8_t *codes, float scb, const float *x, float threshold)
+{
+	int64_t k = w->q.n_col;
+	float s = 0, y;
+	int32_t t = 0;
+
+	for (int64_t i = 0; i < k; i++) {
+		float h = fabsf(loom_f16_to_f32(loom_f32_to_f16(x[i])));
+		s = h < threshold && h > s ? h : s;
+	}
+	for (int64_t i = 0; i < k; i++) {
+		float h = loom_f16_to_f32(loom_f32_to_f16(x[i]));
+		t += fabsf(h) >= threshold || s == 0 ? 0 : (int32_t)rintf(h * (1.0f / s * 127.0f)) * codes[i];
+	}
+	y = (float)t * (s * scb) * 6.200124e-05f;
+	for (int64_t i = 0; i < k; i++) {
+		if (fabsf(loom_f16_to_f32(loom_f32_to_f16(x[i]))) >= threshold) {
+			y = fmaf(x[i], (float)codes[i] * scb * w->q.q.factor, y);
+		}
+	}
+	return y;
+}
+
+static void llm_int8_is_its_definition_in_any_batch(void **state)
+{
+	static const int64_t columns[] = {32, 61, 300};
+	enum { N = 61, M = 11 };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
+		int64_t k = columns[c];
+		size_t stride = loom_llm8_stride(k);
+		struct matrix w;
+		uint64_t seed = (uint64_t)k;
+		int8_t *codes = malloc((size_t)(N * k));
+		float *x = malloc((size_t)(M * k) * sizeof(float)), scb[N];
+		char *bytes = loom_pages_alloc(M * stride);
+		open_codes(&w, 8, false, LOOM_COMBINE_TWO, LOOM_F32, k, false, N, k);
+		assert_true(codes && x && bytes && loom_llm8_can(&w.q));
+		for (int64_t r = 0; r < N; r++) {
+			uint8_t padded[400] = {0};
+			for (int64_t i = 0; i < k; i++) {
+				codes[r * k + i] = (int8_t)(int)(check_random(&seed) % 255 - 127);
+				padded[i] = (uint8_t)codes[r * k + i];
+			}
+			scb[r] = 0.1f + fabsf(check_float(&seed));
+			loom_packq_put_codes(&w.q, r, padded, &scb[r], NULL);
+		}
+		for (int64_t i = 0; i < M * k; i++) {
+			x[i] = sinf((float)(i * 37 % 1001)) * (i % 29 == 3 && i / k % 3 ? 9.0f : 2.0f);
+		}
+		memset(x, 0, (size_t)k * sizeof(float)); /* a row of zeros */
+		for (int isa = 0; isa <= (int)loom_isa_best(); isa++) {
+			float *y = check_guarded(M * N), alone[N];
+			loom_llm8_rows(NULL, (enum loom_isa)isa, x, (size_t)k, M, k, 6.0f, bytes);
+			struct loom_product p = {.w = &w.q, .bytes = bytes, .llm = true, .y = y, .ldy = N, .m = M};
+			loom_matmul_many(NULL, (enum loom_isa)isa, &p, 1, NULL);
+			for (int64_t r = 0; r < M; r++) {
+				for (int64_t n = 0; n < N; n++) {
+					float want = llm_by_definition(&w, codes + n * k, scb[n], x + r * k, 6.0f);
+					assert_memory_equal(&y[r * N + n], &want, sizeof(float));
+				}
+			}
+			p = (struct loom_product){.w = &w.q, .bytes = bytes + 7 * stride, .llm = true, .y = alone, .ldy = N, .m = 1};
+			loom_matmul_many(NULL, (enum loom_isa)isa, &p, 1, NULL);
+			assert_memory_equal(alone, y + 7 * N, sizeof(alone));
+			check_canaries(y, M * N);
+			check_guarded_free(y);
+		}
+		close_matrix(&w);
+		free(codes);
+		free(x);
+		loom_pages_free(bytes, M * stride);
+	}
+}
+
 static void int8_is_one_definition_and_near(void **state)
 {
 	(void)state;
@@ -332,7 +409,7 @@ static void bench(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_give_the_bits_of_float32), cmocka_unit_test(codes_give_the_bits_of_float32),
-		cmocka_unit_test(int8_is_one_definition_and_near),
+		cmocka_unit_test(int8_is_one_definition_and_near), cmocka_unit_test(llm_int8_is_its_definition_in_any_batch),
 		cmocka_unit_test(they_are_about_as_large_as_in_their_files)};
 
 	if (argc > 1 && strcmp(argv[1], "--bench") == 0) {

@@ -74,8 +74,8 @@ static void near(const char *what, const float *got, const float *want, size_t n
 		fail_msg("%s: differs by %g of %g", what, d, top);
 }
 
-/* compute "int8": near the exact states, and named. FP8 and shuffled groups stay exact. */
-static void check_int8(struct loom_engine *e, const char *folder, const char *ask, const int32_t *ids, size_t n_ids, const float *exact, size_t n)
+/* A faster mode: near the exact states, and named. int8: FP8 and shuffled groups stay exact. */
+static void check_mode(struct loom_engine *e, const char *folder, const char *ask, const char *compute, const int32_t *ids, size_t n_ids, const float *exact, size_t n)
 {
 	char path[512];
 	struct loom_resident *r = NULL;
@@ -84,11 +84,11 @@ static void check_int8(struct loom_engine *e, const char *folder, const char *as
 	double d = 0, top = 0;
 	size_t count;
 	snprintf(path, sizeof path, "%s/quant/%s", LOOM_TEST_DIR, folder);
-	struct loom_load_spec spec = {.id = path, .loader = -1, .quantization = ask, .compute = "int8"};
+	struct loom_load_spec spec = {.id = path, .loader = -1, .quantization = ask, .compute = compute};
 	if (loom_engine_acquire(e, &spec, &r, &err))
 		fail_msg("%s: %s", folder, err.message);
 	loom_resident_info(r, &info);
-	assert_string_equal(info.compute, "int8");
+	assert_string_equal(info.compute, compute);
 	float *fast = states(e, r, ids, n_ids, &count);
 	assert_int_equal(count, n);
 	for (size_t i = 0; i < n; i++) {
@@ -96,7 +96,7 @@ static void check_int8(struct loom_engine *e, const char *folder, const char *as
 		top += (double)exact[i] * (double)exact[i];
 	}
 	if (!(sqrt(d / top) < 0.03))
-		fail_msg("%s: compute int8 is off by %g", folder, sqrt(d / top));
+		fail_msg("%s: compute %s is off by %g", folder, compute, sqrt(d / top));
 	loom_free(fast);
 	loom_engine_release(e, r);
 }
@@ -126,7 +126,9 @@ static void each_form_computes_what_its_weights_say(void **state)
 		for (size_t i = 0; i < 3; i++)
 			near(models[k].folder, packed + i * layer, hidden + i * layer, layer);
 		near(models[k].folder, packed + n_hidden, logits, n_logits);
-		check_int8(e, models[k].folder, models[k].ask, ids, n_ids, packed, n);
+		check_mode(e, models[k].folder, models[k].ask, "int8", ids, n_ids, packed, n);
+		if (strcmp(models[k].quantization, "8bit") == 0)
+			check_mode(e, models[k].folder, models[k].ask, "llm.int8", ids, n_ids, packed, n);
 		if (models[k].ask) { /* stays packed whatever the dtype of the rest */
 			loom_free(packed);
 			loom_free(ids);
@@ -162,6 +164,10 @@ static void int8_wants_codes(void **state)
 	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_INVALID);
 	assert_string_equal(err.param, "compute");
 	assert_non_null(strstr(err.message, "int8 multiplies quantized weights"));
+	spec.quantization = "4bit";
+	spec.compute = "llm.int8";
+	assert_int_equal(loom_engine_acquire(e, &spec, &r, &err), LOOM_E_INVALID);
+	assert_non_null(strstr(err.message, "llm.int8 multiplies 8bit weights"));
 	loom_engine_free(e, 1000);
 }
 

@@ -89,8 +89,10 @@ enum loom_status loom_cpu_load_quant(struct loom_cpu_weight *cw, const struct lo
 	const struct loom_store *store, struct loom_err *err) LOOM_MUST_CHECK;
 /* The products of a matrix's runs, all of x and y as in whole; out [LOOM_MAX_RUNS]. Their number. cpu_exec.c */
 size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_product *whole, struct loom_product *out);
-/* Are rows rounded to bytes for some run of the matrix? cpu_exec.c */
-bool loom_cpu_in_bytes(const struct loom_cpu_weight *w);
+/* Are rows rounded to bytes for some run of the matrix? Then: rows x [m, n_col] into dst, and the bytes from one to the next. cpu_exec.c */
+bool loom_cpu_in_bytes(const struct loom_plan *p, const struct loom_cpu_weight *w);
+size_t loom_cpu_bytes_stride(const struct loom_plan *p, int64_t n_col);
+void loom_cpu_bytes(const struct loom_device_state *s, const float *x, size_t ldx, int64_t m, int64_t n_col, void *dst);
 /* Is the weight laid out for bfloat16 dot products? cpu_load.c */
 bool loom_cpu_paired(const struct loom_plan *p, const struct loom_weight *w);
 /* Bytes of a weight as kept; 0 on overflow. cpu_load.c */

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cpu.h"
-#include "int8.h"
 #include "mem.h"
 
 static uint64_t model_bytes(const struct loom_plan *plan)
@@ -62,6 +61,11 @@ static size_t page_layout(const struct loom_plan *p, size_t *layer_at, bool *ove
 	return sum;
 }
 
+static bool in_bytes(const struct loom_plan *p)
+{
+	return p->compute == LOOM_COMPUTE_INT8 || p->compute == LOOM_COMPUTE_LLM_INT8;
+}
+
 /* Room for the largest EXPERTS op. */
 static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 {
@@ -74,7 +78,7 @@ static void lay_out_moe(struct layout *l, const struct loom_plan *p, size_t tok)
 			embd = (size_t)op->a.width > embd ? (size_t)op->a.width : embd;
 			ffn = (size_t)op->n_ffn > ffn ? (size_t)op->n_ffn : ffn;
 			expert = (size_t)op->n_expert > expert ? (size_t)op->n_expert : expert;
-			bytes = p->compute == LOOM_COMPUTE_INT8 ? loom_int8_stride(embd > ffn ? (int64_t)embd : (int64_t)ffn) : 0;
+			bytes = in_bytes(p) ? loom_cpu_bytes_stride(p, embd > ffn ? (int64_t)embd : (int64_t)ffn) : 0;
 		}
 	}
 	l->moe_x = take(l, tok * used, embd, sizeof(float));
@@ -93,8 +97,8 @@ static size_t widest_rounded(const struct loom_plan *p)
 
 	for (int32_t i = 0; i < p->n_weight; i++) {
 		size_t n = loom_round_stride(p->weights[i].n_col);
-		if (p->compute == LOOM_COMPUTE_INT8 && p->weights[i].packed) {
-			n = (loom_int8_stride(p->weights[i].n_col) + 1) / 2;
+		if (in_bytes(p) && p->weights[i].packed) {
+			n = (loom_cpu_bytes_stride(p, p->weights[i].n_col) + 1) / 2;
 			widest = n > widest ? n : widest;
 		}
 		if (loom_cpu_paired(p, &p->weights[i]) && n > widest) {

@@ -295,14 +295,29 @@ size_t loom_cpu_products(const struct loom_cpu_weight *w, const struct loom_prod
 	return (size_t)w->n_packed;
 }
 
-bool loom_cpu_in_bytes(const struct loom_cpu_weight *w)
+bool loom_cpu_in_bytes(const struct loom_plan *p, const struct loom_cpu_weight *w)
 {
 	for (int i = 0; i < w->n_packed; i++) {
-		if (loom_int8_can(&w->packed[i])) {
+		if ((p->compute == LOOM_COMPUTE_INT8 && loom_int8_can(&w->packed[i])) ||
+			(p->compute == LOOM_COMPUTE_LLM_INT8 && loom_llm8_can(&w->packed[i]))) {
 			return true;
 		}
 	}
 	return false;
+}
+
+size_t loom_cpu_bytes_stride(const struct loom_plan *p, int64_t n_col)
+{
+	return p->compute == LOOM_COMPUTE_LLM_INT8 ? loom_llm8_stride(n_col) : loom_int8_stride(n_col);
+}
+
+void loom_cpu_bytes(const struct loom_device_state *s, const float *x, size_t ldx, int64_t m, int64_t n_col, void *dst)
+{
+	if (s->plan->compute == LOOM_COMPUTE_LLM_INT8) {
+		loom_llm8_rows(s->pool, s->isa, x, ldx, m, n_col, s->plan->outlier_threshold, dst);
+	} else {
+		loom_int8_rows(s->pool, s->isa, x, ldx, m, n_col, dst);
+	}
 }
 
 static void linear(struct loom_device_state *s, const struct loom_op *op, int32_t n_row)
@@ -312,16 +327,17 @@ static void linear(struct loom_device_state *s, const struct loom_op *op, int32_
 		.bias = vector(s, op->bias), .y = loom_cpu_at(s, &op->out, 0), .ldy = (size_t)s->plan->slot_width[op->out.slot], .m = n_row};
 	struct loom_product products[LOOM_MAX_RUNS];
 	size_t n = loom_cpu_products(w, &whole, products);
-	bool bytes = s->plan->compute == LOOM_COMPUTE_INT8 && loom_cpu_in_bytes(w);
+	bool bytes = loom_cpu_in_bytes(s->plan, w);
 
 	if (w->packed[0].paired) {
 		loom_matmul_round(s->pool, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
 	}
 	for (size_t i = 0; bytes && i < n; i++) {
 		products[i].bytes = s->rounded;
+		products[i].llm = s->plan->compute == LOOM_COMPUTE_LLM_INT8;
 	}
 	if (bytes) {
-		loom_int8_rows(s->pool, s->isa, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
+		loom_cpu_bytes(s, whole.x, whole.ldx, n_row, w->packed[0].n_col, s->rounded);
 	}
 	loom_matmul_many(s->pool, s->isa, products, n, s->matmul_scratch);
 }

@@ -6,7 +6,6 @@
 
 #include "bounds.h"
 #include "cpu.h"
-#include "int8.h"
 
 /* ---- choosing ---- */
 
@@ -227,11 +226,11 @@ static void products(struct loom_device_state *s, const struct loom_op *op, int3
 	size_t ldy)
 {
 	const struct loom_packed *one = &s->model->weights[w].packed[0];
-	bool bytes = s->plan->compute == LOOM_COMPUTE_INT8 && loom_cpu_in_bytes(&s->model->weights[w]);
-	size_t n = 0, stride = loom_int8_stride(one->n_col);
+	bool bytes = loom_cpu_in_bytes(s->plan, &s->model->weights[w]);
+	size_t n = 0, stride = loom_cpu_bytes_stride(s->plan, one->n_col);
 
 	if (bytes) {
-		loom_int8_rows(s->pool, s->isa, x, ldx, s->moe.first[op->n_expert], one->n_col, s->moe.bytes);
+		loom_cpu_bytes(s, x, ldx, s->moe.first[op->n_expert], one->n_col, s->moe.bytes);
 	}
 
 	for (int32_t e = 0; e < op->n_expert; e++) {
@@ -239,7 +238,8 @@ static void products(struct loom_device_state *s, const struct loom_op *op, int3
 		int64_t m = s->moe.first[e + 1] - s->moe.first[e];
 		if (m > 0) {
 			const struct loom_product whole = {.x = x + first * ldx, .y = y + first * ldy, .ldx = ldx, .ldy = ldy, .m = m,
-				.bytes = bytes ? s->moe.bytes + first * stride : NULL, .bias = bias < 0 ? NULL : s->model->weights[bias + e].vector};
+				.bytes = bytes ? s->moe.bytes + first * stride : NULL, .llm = s->plan->compute == LOOM_COMPUTE_LLM_INT8,
+				.bias = bias < 0 ? NULL : s->model->weights[bias + e].vector};
 			n += loom_cpu_products(&s->model->weights[w + e], &whole, s->moe.products + n);
 		}
 	}

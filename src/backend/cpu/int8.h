@@ -26,10 +26,23 @@ bool loom_int8_can(const struct loom_packed *w);
 /* dst [m, loom_int8_stride(n_col)] from x [m, n_col] (row stride ldx). */
 void loom_int8_rows(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, void *dst);
 
+/* The named mode "llm.int8" (https://arxiv.org/abs/2208.07339), in bitsandbytes' numbers but for one thing: outliers are decided for each row by
+ * itself, not for the columns of a whole batch. With h = x rounded to float16: x is an outlier when |h| >= threshold (0: none is). s = max|h| of the
+ * others, q = h * (1/s * 127) rounded to nearest even. t = sum of q * code over the whole row, an integer;
+ *   y = (t * (s * SCB)) * 6.200124e-05, then for each outlier, k ascending, y = fma(x, w, y), w as in exact mode.
+ * For int8 matrices with one scale a row (bitsandbytes' int8, and quantization 8bit); all others stay exact. */
+size_t loom_llm8_stride(int64_t n_col);
+bool loom_llm8_can(const struct loom_packed *w);
+/* dst [m, loom_llm8_stride(n_col)]. */
+void loom_llm8_rows(struct loom_pool *pool, enum loom_isa isa, const float *x, size_t ldx, int64_t m, int64_t n_col, float threshold, void *dst);
+
 struct loom_int8 {
 	void (*row)(const float *x, int64_t n_col, void *dst);
 	/* y [rows, width] (stride ldy) = rows of x (loom_int8_stride apart) times a panel. */
 	void (*dot)(const struct loom_packed *w, int64_t panel, const void *x, int64_t rows, float *y, size_t ldy, int64_t width);
+	/* The same of "llm.int8". */
+	void (*llm_row)(const float *x, int64_t n_col, float threshold, void *dst);
+	void (*llm_dot)(const struct loom_packed *w, int64_t panel, const void *x, int64_t rows, float *y, size_t ldy, int64_t width);
 };
 extern const struct loom_int8 loom_int8_ref, loom_int8_avx2, loom_int8_vnni;
 /* AVX-512 without its vector neural network instructions runs the AVX2 table. */

@@ -228,10 +228,12 @@ static void run_item(void *ctx, size_t item, int thread)
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
 	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
 	struct way way = way_of(j, p, rows);
-	bool in_bytes = p->bytes && loom_int8_can(w);
+	bool in_bytes = p->bytes && (p->llm ? loom_llm8_can(w) : loom_int8_can(w));
 	bool direct = in_bytes || (rows == 1 && w->q.codes != LOOM_CODES_NONE && w->q.codes != LOOM_CODES_RAW);
 
-	if (in_bytes) {
+	if (in_bytes && p->llm) {
+		loom_int8_for(j->isa)->llm_dot(w, panel, (const char *)p->bytes + (size_t)row0 * loom_llm8_stride(w->n_col), rows, y, p->ldy, width);
+	} else if (in_bytes) {
 		loom_int8_for(j->isa)->dot(w, panel, (const char *)p->bytes + (size_t)row0 * loom_int8_stride(w->n_col), rows, y, p->ldy, width);
 	} else if (direct) {
 		quantized_row(j->quant, w, panel, p->x + (size_t)row0 * p->ldx, y, width);

@@ -50,7 +50,8 @@ struct loom_product {
 	const struct loom_packed *w;
 	const float *x, *bias; /* bias NULL: none */
 	const uint16_t *rounded; /* x of a paired w: see loom_matmul_round */
-	const void *bytes;     /* x in bytes (int8.h), for matrices that loom_int8_can multiply so; NULL: exact */
+	const void *bytes;     /* x in bytes (int8.h), for matrices that loom_int8_can (llm: loom_llm8_can) multiply so; NULL: exact */
+	bool llm;
 	float *y;
 	size_t ldx, ldy;
 	int64_t m;             /* rows; at least 1 */
