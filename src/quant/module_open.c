@@ -71,9 +71,10 @@ static enum loom_status check_scales(const struct loom_quant *q, const struct lo
 			bad = (uint8_t)raw[i] == 255;
 			break;
 		}
-		if (bad)
-			return loom_err_set(err, LOOM_E_MODEL, "%s[%llu]: a scale that is not a finite number", t->name,
-				(unsigned long long)(i + (uint64_t)q->plane * share(q, t->n_elem)));
+		if (bad) {
+			unsigned long long at = i + (uint64_t)q->plane * share(q, t->n_elem);
+			return loom_err_set(err, LOOM_E_MODEL, "%s[%llu]: a scale that is not a finite number", t->name, at);
+		}
 	}
 	return LOOM_OK;
 }
