@@ -127,7 +127,7 @@ def begin(server, tiny, route="/generate/stream", window=4096, **more):
     return s
 
 
-def wait_idle(server, tiny, seconds=20):
+def wait_idle(server, tiny, seconds=300):
     deadline = time.time() + seconds
     while time.time() < deadline:
         m = server.client.get("/models/" + tiny(LONG)).json()
@@ -161,13 +161,13 @@ def test_a_reader_that_stops_holds_nobody(new_server, tiny, monkeypatch):
     try:
         s.client.post("/models/load", json=dict(model=tiny(LONG)))
         stalled = [begin(s, tiny, stream_hidden_states=True, hidden_state_layers="all") for _ in range(3)]
-        deadline = time.time() + 20
+        deadline = time.time() + 300
         while (metric(s, "loom_batch_steps_total") < 50 or metric(s, "loom_batch_sequences") > 0) and time.time() < deadline:
             time.sleep(0.01)
         assert metric(s, "loom_batch_sequences") == 0  # the work is stopped although nobody hangs up
         assert s.client.post("/generate", json=dict(model=tiny(LLAMA), prompt=[1], max_tokens=2)).status_code == 200
         got = b""
-        stalled[0].settimeout(10)
+        stalled[0].settimeout(60)
         try:
             while chunk := stalled[0].recv(1 << 20):
                 got += chunk
