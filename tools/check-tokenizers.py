@@ -171,7 +171,8 @@ CONFIGS = {
     "qwen2": [{"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": False, "add_prefix_space": True}, {"tokenizer_class": "LlamaTokenizerFast",
         "add_bos_token": True, "bos_token": "<|endoftext|>"}, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_start|>", "pad_token":
         "NEWTOK", "additional_special_tokens": ["the"], "added_tokens_decoder": {"5": dict(content="abc", lstrip=True, rstrip=False, normalized=True,
-        single_word=False, special=False)}}, {"tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": {"image_token": "don"}}],
+        single_word=False, special=False)}}, {"tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": {"image_token": "don"}},
+        {"tokenizer_class": "Qwen2Tokenizer", "split_special_tokens": True}],
     "added": [{"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "NEWTOK", "eos_token": "<l>"}],
     "xlmr": [{"tokenizer_class": "XLMRobertaTokenizer"}, {"tokenizer_class": "XLMRobertaTokenizer", "add_prefix_space": False}],
     "llama2": [{"tokenizer_class": "PreTrainedTokenizerFast", "legacy": False, "add_bos_token": False, "add_eos_token": True},

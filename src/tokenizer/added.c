@@ -117,6 +117,8 @@ enum loom_status loom_added_finish(struct loom_added *a, struct loom_err *err)
 		struct loom_matcher **m = t->normalized ? &a->normalized : &a->raw;
 		if (loom_added_find(a, t->id) != t)
 			continue; /* a later one took its id */
+		if (a->split_special && t->special)
+			continue;
 		if ((!*m && (status = loom_matcher_new(m, err))) ||
 		    (status = loom_matcher_add(*m, t->pattern, t->n_pattern, (int32_t)i, err)))
 			return status;

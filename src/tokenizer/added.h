@@ -27,6 +27,7 @@ struct loom_added {
 	struct loom_table special;       /* contents of special tokens */
 	struct loom_table by_id;         /* key: 4 bytes of the id → index */
 	struct loom_matcher *raw, *normalized; /* NULL: nothing to find */
+	bool split_special;              /* special tokens are not looked for: written out they are text */
 	int64_t next_id;                 /* for a token that the vocabulary lacks */
 	int32_t max_id;
 };

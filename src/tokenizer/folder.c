@@ -196,7 +196,7 @@ enum loom_status loom_folder_add_tokens(struct loom_folder *f, struct loom_err *
 		if (f->special[i].s)
 			status = add_special(f, &f->special[i], roles[i], err);
 	if (status || (status = add_more(f, "additional_special_tokens", err)) || (status = add_more(f, "extra_special_tokens", err)) ||
-	    (status = read_added_file(f, true, err)))
+	    (status = read_added_file(f, true, err)) || (status = loom_folder_bool(f, "split_special_tokens", &f->t->added.split_special, err)))
 		return status;
 	return loom_added_finish(&f->t->added, err);
 }
