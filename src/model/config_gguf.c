@@ -40,6 +40,26 @@ static enum loom_status get_int(const struct reader *r, const char *key, int64_t
 	return LOOM_OK;
 }
 
+/* Key/value heads: a number, or a list with 0 for the layers without attention; they must be the same in the others. */
+static enum loom_status get_kv_heads(const struct reader *r, int32_t *out)
+{
+	char name[160];
+	const struct loom_gguf_value *v = loom_gguf_find(r->g, full_key(r, "attention.head_count_kv", name));
+
+	if (!v || v->type != LOOM_GGUF_ARRAY || v->elem_type == LOOM_GGUF_STRING) {
+		return get_int(r, "attention.head_count_kv", LOOM_MAX_HEAD, false, out);
+	}
+	for (uint64_t i = 0; i < v->n; i++) {
+		int64_t n = loom_gguf_array_int(v, i);
+		if (n < 0 || n > LOOM_MAX_HEAD || (n > 0 && *out > 0 && n != *out)) {
+			return loom_err_set(r->err, LOOM_E_MODEL, "metadata: %s[%llu] is %lld: expected one number, or 0, for all layers", name,
+				(unsigned long long)i, (long long)n);
+		}
+		*out = n > 0 ? (int32_t)n : *out;
+	}
+	return LOOM_OK;
+}
+
 static double get_num(const struct reader *r, const char *key, double absent)
 {
 	char name[160];
@@ -150,7 +170,7 @@ static enum loom_status read_sizes(struct loom_config *cfg, const struct reader 
 		(rc = get_int(r, "embedding_length", LOOM_MAX_EMBD, true, &cfg->n_embd)) ||
 		(rc = get_int(r, "attention.head_count", LOOM_MAX_HEAD, false, &cfg->n_head)) ||
 		(rc = get_int(r, "nextn_predict_layers", LOOM_MAX_LAYER, false, &extra)) ||
-		(rc = get_int(r, "attention.head_count_kv", LOOM_MAX_HEAD, false, &cfg->n_head_kv)) ||
+		(rc = get_kv_heads(r, &cfg->n_head_kv)) ||
 		(rc = get_int(r, "attention.key_length", LOOM_MAX_EMBD, false, &cfg->d_head)) ||
 		(rc = get_int(r, "attention.value_length", LOOM_MAX_EMBD, false, &value_width)) ||
 		(rc = get_int(r, "feed_forward_length", LOOM_MAX_EMBD * 8, false, &cfg->n_ffn)) ||
@@ -197,7 +217,9 @@ static void read_ids(struct loom_config *cfg, const struct loom_gguf *g)
 static void read_tensors(struct loom_config *cfg, const struct loom_store *s)
 {
 	const struct loom_family *f = cfg->family;
+	const struct loom_tensor *types = loom_store_find(s, "token_types.weight");
 
+	cfg->n_type = types && types->n_dim == 2 && types->shape[0] <= LOOM_MAX_VOCAB ? (int32_t)types->shape[0] : 0;
 	cfg->has_head = f->roles[LOOM_ROLE_HEAD].gguf != NULL;
 	cfg->tied = !loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".weight");
 	cfg->head_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".bias");
@@ -276,6 +298,8 @@ static enum loom_status read_all(struct loom_config *cfg, const struct reader *r
 		{LOOM_F_N_EXPERT_USED, "expert_used_count", NULL, NULL, NULL}, {LOOM_F_N_FFN_EXPERT, "expert_feed_forward_length", NULL, NULL, NULL},
 		{LOOM_F_N_SHARED, "expert_shared_count", NULL, NULL, NULL},
 		{LOOM_F_N_FFN_SHARED, "expert_shared_feed_forward_length", NULL, NULL, NULL},
+		{LOOM_F_D_STATE, "ssm.state_size", NULL, NULL, NULL}, {LOOM_F_D_INNER, "ssm.inner_size", NULL, NULL, NULL},
+		{LOOM_F_DT_RANK, "ssm.time_step_rank", NULL, NULL, NULL}, {LOOM_F_N_TAP, "ssm.conv_kernel|shortconv.l_cache", NULL, NULL, NULL},
 		{LOOM_F_ROUTER_SCALE, "expert_weights_scale", NULL, NULL, NULL}, {LOOM_F_ROUTER_NORM, "expert_weights_norm", NULL, NULL, NULL},
 		{LOOM_F_N_EXPERT_GROUP, "expert_group_count", NULL, NULL, NULL},
 		{LOOM_F_N_EXPERT_GROUP_USED, "expert_group_used_count", NULL, NULL, NULL}, {LOOM_N_FIELD, NULL, NULL, NULL, NULL}};

@@ -186,7 +186,7 @@ void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_vie
 	op->d_state = s;
 	keep(b, op, (int64_t)s * n);
 	op->w = turned_table(b, LOOM_ROLE_MIX_A, "", s, n);
-	b->p->weights[op->w].neg_exp = true;
+	b->p->weights[op->w].neg_exp = !b->bind.gguf; /* GGUF holds it so */
 	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_D, "", n, 0);
 	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, n, n), y, y); /* whatever hidden_act is */
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
@@ -214,7 +214,7 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	op->d_value = n / h;
 	keep(b, op, (int64_t)c->d_state * n);
 	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_A, "", h, 0);
-	b->p->weights[op->w].neg_exp = true;
+	b->p->weights[op->w].neg_exp = !b->bind.gguf; /* GGUF holds it so */
 	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_D, "", h, 0);
 	op->bias2 = loom_plan_vector(b, LOOM_ROLE_MIX_DT_BIAS, "", h, 0);
 	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
@@ -281,7 +281,7 @@ void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_vi
 	op->scale = (float)(1.0 / sqrt((double)c->d_delta_key));
 	keep(b, op, (int64_t)c->n_delta * c->d_delta_key * c->d_delta);
 	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_A, "", c->n_delta, 0);
-	b->p->weights[op->w].neg_exp = true;
+	b->p->weights[op->w].neg_exp = !b->bind.gguf; /* GGUF holds it so */
 	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_DT_BIAS, "", c->n_delta, 0);
 	op = loom_plan_add(b, LOOM_OP_NORM);
 	op->a = op->out = y;

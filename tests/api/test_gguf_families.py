@@ -24,6 +24,7 @@ FILES = {
     "exaone4-full": A.EXAONE4, "nemotron": A.NEMOTRON, "ernie4_5": A.ERNIE4_5, "hunyuan_v1_dense": A.HUNYUAN_DENSE, "seed_oss": A.SEED_OSS,
     "arcee": A.ARCEE, "mixtral": A.LLAMA, "qwen2-moe": A.QWEN2MOE, "qwen3-moe": A.QWEN3MOE, "olmoe": A.OLMOE, "granitemoe": A.GRANITE_MOE,
     "granitemoe-shared": A.GRANITE_MOE, "phimoe": A.PHIMOE, "glm4-moe": A.GLM4_MOE, "gpt-oss": A.GPT_OSS,
+    "lfm2": A.LFM2, "mamba": A.MAMBA,
 }
 # what no GGUF can say is made otherwise in the folder that the file is compared with
 CHANGED = {"qwen2-moe": dict(mlp_only_layers=[], num_hidden_layers=1, layer_types=["full_attention"]), "phimoe": dict(router_jitter_noise=0.01),
@@ -64,6 +65,9 @@ def sizes(cfg):
     if cfg.get("multi_query") and not cfg.get("new_decoder_architecture"):
         kv = 1
     embd = first(cfg, "hidden_size", "n_embd", "d_model")
+    if cfg.get("block_auto_adjust_ff_dim"):  # LFM2's, as the file has it
+        n, step = int(cfg["block_ffn_dim_multiplier"] * int(2 * cfg["intermediate_size"] / 3)), cfg["block_multiple_of"]
+        cfg = cfg | dict(intermediate_size=-(-n // step) * step)
     return dict(layer=first(cfg, "num_hidden_layers", "n_layer", "n_layers"), embd=embd, head=head, kv=kv,
                 d=first(cfg, "head_dim", default=embd // head), ffn=first(cfg, "intermediate_size", "n_inner", "ffn_hidden_size", default=4 * embd),
                 ctx=first(cfg, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", default=2048))
@@ -88,6 +92,10 @@ def converted(arch, name, w, s):
         return permute(w, s["kv"])
     if arch in NORM_PLUS_1 and name.endswith("norm.weight"):
         return w + np.float32(1)
+    if name.endswith("A_log"):
+        return -np.exp(w.astype(np.float64))
+    if name.endswith(("conv1d.weight", "conv.conv.weight")):
+        return w[:, 0]
     if arch in REORDERED and "query_key_value" in name:
         return stack_qkv(w, s)
     return w
@@ -158,6 +166,9 @@ def features(g, cfg, s, arch):
     scale = (cfg.get("attn_config") or {}).get("softmax_scale")
     if scale:
         g.add_attention_scale(scale)
+    if arch == A.MODERN_BERT:
+        g.add_sliding_window(cfg["local_attention"])
+        g.add_key_value(f"{g.arch}.rope.freq_base_swa", cfg["rope_parameters"]["sliding_attention"]["rope_theta"], gguf.GGUFValueType.FLOAT32)
     local = first(cfg, "rope_local_base_freq")
     if local:
         g.add_key_value(f"{g.arch}.rope.freq_base_swa", local, gguf.GGUFValueType.FLOAT32)
@@ -201,9 +212,17 @@ def basics(g, cfg, s, arch):
     g.add_block_count(s["layer"])
     g.add_context_length(s["ctx"])
     g.add_embedding_length(s["embd"])
-    g.add_feed_forward_length(s["ffn"])
-    g.add_head_count(s["head"])
-    g.add_head_count_kv(s["kv"])
+    g.add_feed_forward_length(0 if arch == A.MAMBA else s["ffn"])
+    g.add_head_count(0 if arch == A.MAMBA else s["head"])
+    kinds = cfg.get("layer_types") or []
+    g.add_head_count_kv([s["kv"] * (kind != "conv") for kind in kinds] if "conv" in kinds else 0 if arch == A.MAMBA else s["kv"])
+    if arch == A.MAMBA:
+        g.add_ssm_conv_kernel(cfg["conv_kernel"])
+        g.add_ssm_inner_size(cfg["intermediate_size"])
+        g.add_ssm_state_size(cfg["state_size"])
+        g.add_ssm_time_step_rank(cfg["time_step_rank"])
+    if arch == A.LFM2:
+        g.add_shortconv_l_cache(cfg["conv_L_cache"])
     g.add_key_length(s["d"])
     g.add_value_length(s["d"])
     eps = first(cfg, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon", default=1e-5)
@@ -236,9 +255,12 @@ def write(path, name, arch, **options):
             stem, head = key[:-len(".weight")].rsplit(".norms.", 1)
             heads.setdefault(stem, {})[int(head)] = w
             continue
+        if key.startswith("pooler."):  # no part of a GGUF
+            continue
         key = key.replace("e_score_correction_bias", "e_score_correction.bias")
         key += ".weight" if key.endswith("sinks") else ""
         new = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        new = new or names.get_name(key.removeprefix("model."), try_suffixes=(".weight", ".bias"))
         new = new or names.get_name(key.removeprefix("transformer."), try_suffixes=(".weight", ".bias"))  # as BLOOM's converter does
         assert new, f"gguf-py has no name for {key}"
         g.add_tensor(new, np.ascontiguousarray(converted(arch, key, w, s), np.float32))
@@ -345,3 +367,15 @@ def test_experts_in_blocks(post, tmp_path):
             finish(g)
             got.append(states(post, str(path), [5, 6, 7, 9, 11]))
         assert np.array_equal(*got)
+
+
+@pytest.mark.parametrize("name,arch", [("bert", A.BERT), ("nomic_bert-own", A.NOMIC_BERT), ("modernbert", A.MODERN_BERT)])
+def test_encoders(post, tiny, tmp_path, name, arch):
+    path = tmp_path / f"{name}.gguf"
+    write(path, name, arch)
+    got = []
+    for model in (str(path), tiny(name)):
+        r = post("/embed", model=model, text="hello there", pooling="mean", normalize=False, capture=dict(name="h", site="hidden", layers="all", positions="all"))
+        assert r.status_code == 200, r.text
+        got.append(r.json())
+    assert got[0]["captures"]["h"]["data"] == got[1]["captures"]["h"]["data"] and got[0]["embedding"] == got[1]["embedding"]

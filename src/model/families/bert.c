@@ -38,4 +38,5 @@ const struct loom_family loom_family_bert = {
 		[LOOM_ROLE_CLASS_DENSE] = {"pooler.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier", NULL},
 	},
 	.blocks = blocks,
+	.gguf = "bert",
 };

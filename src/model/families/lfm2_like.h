@@ -10,12 +10,13 @@
 	KEY(TIED, "tie_word_embeddings|tie_embedding", "true"), ALWAYS(QK_NORM, "head"), ALWAYS(ACT, "silu"), KEY(N_TAP, "conv_L_cache", "3"), \
 	KEY(CONV_BIAS, "conv_bias", "false"), KEY(MIXER_BIAS, "conv_bias", "false")
 #define LFM2_NAMES \
-	LLAMA_EMBED, LLAMA_QKV, [LOOM_ROLE_O] = {"layers.%d.self_attn.out_proj", NULL}, \
-	[LOOM_ROLE_Q_NORM] = {"layers.%d.self_attn.q_layernorm", NULL}, [LOOM_ROLE_K_NORM] = {"layers.%d.self_attn.k_layernorm", NULL}, \
-	[LOOM_ROLE_ATTN_NORM] = {"layers.%d.operator_norm", NULL}, [LOOM_ROLE_MLP_NORM] = {"layers.%d.ffn_norm", NULL}, \
-	[LOOM_ROLE_MIX_IN] = {"layers.%d.conv.in_proj", NULL}, [LOOM_ROLE_MIX_CONV] = {"layers.%d.conv.conv", NULL}, \
-	[LOOM_ROLE_MIX_OUT] = {"layers.%d.conv.out_proj", NULL}, [LOOM_ROLE_GATE] = {"layers.%d.feed_forward.w1", NULL}, \
-	[LOOM_ROLE_UP] = {"layers.%d.feed_forward.w3", NULL}, [LOOM_ROLE_DOWN] = {"layers.%d.feed_forward.w2", NULL}, \
-	[LOOM_ROLE_FINAL_NORM] = {"embedding_norm", NULL}, LLAMA_HEAD
+	LLAMA_EMBED, LLAMA_QKV, [LOOM_ROLE_O] = {"layers.%d.self_attn.out_proj", "blk.%d.attn_output"}, \
+	[LOOM_ROLE_Q_NORM] = {"layers.%d.self_attn.q_layernorm", "blk.%d.attn_q_norm"}, \
+	[LOOM_ROLE_K_NORM] = {"layers.%d.self_attn.k_layernorm", "blk.%d.attn_k_norm"}, \
+	[LOOM_ROLE_ATTN_NORM] = {"layers.%d.operator_norm", "blk.%d.attn_norm"}, [LOOM_ROLE_MLP_NORM] = {"layers.%d.ffn_norm", "blk.%d.ffn_norm"}, \
+	[LOOM_ROLE_MIX_IN] = {"layers.%d.conv.in_proj", "blk.%d.shortconv.in_proj"}, [LOOM_ROLE_MIX_CONV] = {"layers.%d.conv.conv", "blk.%d.shortconv.conv"}, \
+	[LOOM_ROLE_MIX_OUT] = {"layers.%d.conv.out_proj", "blk.%d.shortconv.out_proj"}, [LOOM_ROLE_GATE] = {"layers.%d.feed_forward.w1", "blk.%d.ffn_gate"}, \
+	[LOOM_ROLE_UP] = {"layers.%d.feed_forward.w3", "blk.%d.ffn_up"}, [LOOM_ROLE_DOWN] = {"layers.%d.feed_forward.w2", "blk.%d.ffn_down"}, \
+	[LOOM_ROLE_FINAL_NORM] = {"embedding_norm", "token_embd_norm"}, LLAMA_HEAD
 
 #endif

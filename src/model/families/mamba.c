@@ -13,4 +13,5 @@ const struct loom_family loom_family_mamba = {
 	.ignored = MAMBA_IGNORED,
 	.roles = {MAMBA_NAMES},
 	.blocks = blocks,
+	.gguf = "mamba",
 };

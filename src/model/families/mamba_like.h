@@ -13,11 +13,11 @@
 	KEY(N_FFN, "intermediate_size", "2*n_embd"), KEY(N_TAP, "conv_kernel", "4"), KEY(CONV_BIAS, "use_conv_bias", "true"), \
 	KEY(MIXER_BIAS, "use_bias", "false"), MAPPED(DT_RANK, "time_step_rank", NULL, "auto=0|*")
 #define MAMBA_NAMES \
-	[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embedding", NULL}, [LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", NULL}, \
-	[LOOM_ROLE_MIX_IN] = {"layers.%d.mixer.in_proj", NULL}, [LOOM_ROLE_MIX_CONV] = {"layers.%d.mixer.conv1d", NULL}, \
-	[LOOM_ROLE_MIX_X] = {"layers.%d.mixer.x_proj", NULL}, [LOOM_ROLE_MIX_DT] = {"layers.%d.mixer.dt_proj", NULL}, \
-	[LOOM_ROLE_MIX_A] = {"layers.%d.mixer.A_log", NULL}, [LOOM_ROLE_MIX_D] = {"layers.%d.mixer.D", NULL}, \
-	[LOOM_ROLE_MIX_OUT] = {"layers.%d.mixer.out_proj", NULL}, [LOOM_ROLE_FINAL_NORM] = {"norm_f", NULL}, LLAMA_HEAD
+	[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embedding", "token_embd"}, [LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", "blk.%d.attn_norm"}, \
+	[LOOM_ROLE_MIX_IN] = {"layers.%d.mixer.in_proj", "blk.%d.ssm_in"}, [LOOM_ROLE_MIX_CONV] = {"layers.%d.mixer.conv1d", "blk.%d.ssm_conv1d"}, \
+	[LOOM_ROLE_MIX_X] = {"layers.%d.mixer.x_proj", "blk.%d.ssm_x"}, [LOOM_ROLE_MIX_DT] = {"layers.%d.mixer.dt_proj", "blk.%d.ssm_dt"}, \
+	[LOOM_ROLE_MIX_A] = {"layers.%d.mixer.A_log", "blk.%d.ssm_a"}, [LOOM_ROLE_MIX_D] = {"layers.%d.mixer.D", "blk.%d.ssm_d"}, \
+	[LOOM_ROLE_MIX_OUT] = {"layers.%d.mixer.out_proj", "blk.%d.ssm_out"}, [LOOM_ROLE_FINAL_NORM] = {"norm_f", "output_norm"}, LLAMA_HEAD
 
 #define MAMBA_IGNORED \
 	"residual_in_fp32|rescale_prenorm_residual|time_step_scale|time_step_min|time_step_max|time_step_init_scheme|time_step_floor|" \

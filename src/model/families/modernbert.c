@@ -15,6 +15,7 @@ static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_WINDOW | LOOM_LAYER_LOCAL_ROPE, LOOM_TEST_MULTIPLE, true, "global_attn_every_n_layers", NULL, "3", NULL},
 	{LOOM_LAYER_BARE, LOOM_TEST_BELOW, false, NULL, NULL, "1", NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"layer_types", "full_attention|sliding_attention"}, END_RULES};
+static const struct loom_key gguf_keys[] = {MAPPED(WINDOW, "attention.sliding_window", NULL, "/2+1"), END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_BARE, &loom_block_pre_norm_bare}, {0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_modernbert = {
@@ -29,15 +30,15 @@ const struct loom_family loom_family_modernbert = {
 		"initializer_cutoff_factor|reference_compile|repad_logits_with_grad|gradient_checkpointing|layer_norm_eps|"
 		"position_embedding_type|cls_token_id|sep_token_id|causal_mask",
 	.roles = {
-		[LOOM_ROLE_EMBED_TOKEN] = {"embeddings.tok_embeddings", NULL},
-		[LOOM_ROLE_EMBED_NORM] = {"embeddings.norm", NULL},
-		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.attn_norm", NULL},
-		[LOOM_ROLE_QKV] = {"layers.%d.attn.Wqkv", NULL},
-		[LOOM_ROLE_O] = {"layers.%d.attn.Wo", NULL},
-		[LOOM_ROLE_MLP_NORM] = {"layers.%d.mlp_norm", NULL},
-		[LOOM_ROLE_GATE_UP] = {"layers.%d.mlp.Wi", NULL},
-		[LOOM_ROLE_DOWN] = {"layers.%d.mlp.Wo", NULL},
-		[LOOM_ROLE_FINAL_NORM] = {"final_norm", NULL},
+		[LOOM_ROLE_EMBED_TOKEN] = {"embeddings.tok_embeddings", "token_embd"},
+		[LOOM_ROLE_EMBED_NORM] = {"embeddings.norm", "token_embd_norm"},
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.attn_norm", "blk.%d.attn_norm"},
+		[LOOM_ROLE_QKV] = {"layers.%d.attn.Wqkv", "blk.%d.attn_qkv"},
+		[LOOM_ROLE_O] = {"layers.%d.attn.Wo", "blk.%d.attn_output"},
+		[LOOM_ROLE_MLP_NORM] = {"layers.%d.mlp_norm", "blk.%d.ffn_norm"},
+		[LOOM_ROLE_GATE_UP] = {"layers.%d.mlp.Wi", "blk.%d.ffn_up"},
+		[LOOM_ROLE_DOWN] = {"layers.%d.mlp.Wo", "blk.%d.ffn_down"},
+		[LOOM_ROLE_FINAL_NORM] = {"final_norm", "output_norm"},
 		[LOOM_ROLE_HEAD_DENSE] = {"/head.dense", NULL}, [LOOM_ROLE_HEAD_NORM] = {"/head.norm", NULL},
 		[LOOM_ROLE_HEAD] = {"/decoder", NULL}, [LOOM_ROLE_HEAD_BIAS] = {"/decoder", NULL},
 		[LOOM_ROLE_CLASS_DENSE] = {"/head.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier", NULL}, [LOOM_ROLE_CLASS_NORM] = {"/head.norm", NULL},
@@ -45,4 +46,6 @@ const struct loom_family loom_family_modernbert = {
 	.layers = layers,
 	.rules = rules,
 	.blocks = blocks,
+	.gguf = "modern-bert",
+	.gguf_keys = gguf_keys,
 };

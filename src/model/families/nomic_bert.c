@@ -45,4 +45,5 @@ const struct loom_family loom_family_nomic_bert = {
 	},
 	.rules = rules,
 	.blocks = blocks,
+	.gguf = "nomic-bert",
 };
