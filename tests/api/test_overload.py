@@ -263,7 +263,7 @@ def test_ten_thousand_idle_connections(serve, loom_bin):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held = []
     try:
-        s = serve(LOOM_SERVER__MAX_CONNECTIONS=limit, LOOM_SERVER__HEADER_SECONDS=600)
+        s = serve(LOOM_SERVER__MAX_CONNECTIONS=limit, LOOM_SERVER__HEADER_SECONDS=3600, LOOM_SERVER__KEEP_ALIVE_SECONDS=3600)
         assert s.client.get("/health").status_code == 200  # one of them
         for _ in range(limit - 1):
             held.append(socket.create_connection(("127.0.0.1", s.port)))
