@@ -51,6 +51,10 @@ const struct loom_tensor *loom_binder_find(const struct loom_store *store, const
 			const struct loom_tensor *t;
 			full_name(out, cap, *p == '/' ? towers[w] : prefix, p, loom_word_len(p), layer, head, suffix);
 			t = loom_store_find(store, out);
+			if (!t && strcmp(suffix, ".weight") == 0) { /* what torch's parametrizations keep of a matrix with adapters */
+				full_name(out, cap, *p == '/' ? towers[w] : prefix, p, loom_word_len(p), layer, head, ".parametrizations.weight.original");
+				t = loom_store_find(store, out);
+			}
 			if (t) {
 				return t;
 			}

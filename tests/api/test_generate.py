@@ -15,8 +15,10 @@ def gen(tiny, **more):
     return dict(model=tiny(LLAMA), prompt=[5, 6, 7, 8, 9], max_tokens=4, temperature=0, **more)
 
 
-@pytest.mark.parametrize("name", ["llama-gqa", "gpt2", "qwen3", "mistral", "llama-mha-tied", "llama-base"])
-@pytest.mark.parametrize("i", [0, 1, 2, 3])
+PROMPTS = [(name, i) for name in ("llama-gqa", "gpt2", "qwen3", "mistral", "llama-mha-tied", "llama-base") for i in range(3)]
+
+
+@pytest.mark.parametrize("name,i", PROMPTS + [("llama-gqa", 3)])
 def test_states_are_those_of_transformers(post, tiny, expected, name, i):
     e = expected(name)
     ids = [int(x) for x in e[f"ids.{i}"].reshape(-1)]

@@ -278,7 +278,7 @@ def test_a_bar_on_a_terminal(hub, loom_bin, env):
 
 def test_no_room_on_the_disk(hub, loom, cache):
     hub.add("org/llama", model_files("llama-base"), lfs=["model.safetensors"])
-    r = loom("pull", "org/llama", LOOM_DISK_FREE_BYTES="67200000")
+    r = loom("pull", "org/llama", LOOM_DISK_FREE_BYTES="67150000")
     assert r.returncode == 1 and "MB more in the Hugging Face cache" in r.stderr and "make room" in r.stderr
     assert not any(r[2].endswith("model.safetensors") for r in hub.requests("hub", "GET"))
     assert not leftovers(cache)

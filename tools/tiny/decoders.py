@@ -53,7 +53,7 @@ PHI3_LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.
 PART = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)
 OPT = dict(vocab_size=V, hidden_size=24, num_hidden_layers=2, ffn_dim=26, max_position_embeddings=160, num_attention_heads=3,
            word_embed_proj_dim=24, **IDS)
-FALCON = dict(vocab_size=V, hidden_size=40, num_hidden_layers=2, num_attention_heads=5, max_position_embeddings=160, ffn_hidden_size=26,
+FALCON = dict(vocab_size=V, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=160, ffn_hidden_size=26,
               **IDS)
 MPT = dict(vocab_size=V, d_model=20, n_heads=5, n_layers=2, max_seq_len=160, **IDS)
 SMALL_LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
@@ -79,7 +79,7 @@ VARIANTS = {
                               edit=lambda c: {**{k: v for k, v in c.items() if k != "rope_parameters"}, "rotary_pct": 0.5,
                                               "rotary_emb_base": 10000}),
     "gptj": of("GPTJ", GPT, rotary_dim=4, n_inner=26),
-    "codegen": of("CodeGen", {**GPT, "n_embd": 32, "n_head": 4, "n_inner": 26}, rotary_dim=6),
+    "codegen": of("CodeGen", {**GPT, "n_embd": 24, "n_head": 4, "n_inner": 26}, rotary_dim=4),
     "gpt_neo": of("GPTNeo", dict(vocab_size=V, hidden_size=24, num_layers=2, attention_types=[[["global", "local"], 1]], num_heads=3,
                                  window_size=7, max_position_embeddings=160, intermediate_size=26, **IDS)),
     "gpt_neo-old": of("GPTNeo", dict(vocab_size=V, hidden_size=24, num_layers=2, attention_types=[[["local", "global"], 1]], num_heads=3,
@@ -146,4 +146,4 @@ VARIANTS = {
     "hyperclovax-plain": of("HyperCLOVAX", LLAMA, use_post_norm=False, tie_word_embeddings=True),
 }
 VARIANTS = tied(VARIANTS, "nemotron persimmon seed_oss helium arcee apertus jais2 cwm vaultgemma hyperclovax exaone4 smollm3 granite glm glm4 "
-                "ernie4_5 hunyuan_v1_dense ministral3 olmo olmo3 stablelm starcoder2 cohere2".split())
+                "ernie4_5 hunyuan_v1_dense ministral3 olmo olmo3 stablelm starcoder2 cohere2 gpt_neox phi3".split())

@@ -76,6 +76,42 @@ def new_config(c):
             "rope_theta": rope["rope_theta"], "layer_norm_type": "layer_norm", "torch_dtype": "float32", "unpad_inputs": False}
 
 
+def flash_names(t):
+    """As Jina's authors wrote v3: XLM-R flash, with adapters (which no text without a task uses) beside each matrix."""
+    import re
+    import torch
+    out = {}
+    for k, v in t.items():
+        k = k.replace("embeddings.LayerNorm", "emb_ln")
+        m = re.match(r"layers\.(\d+)\.(.*)", k)
+        if m:
+            i, rest = m.groups()
+            p = f"encoder.layers.{i}."
+            if "q_proj" in rest:
+                k = p + rest.replace("self_attn.q_proj", "mixer.Wqkv")
+                v = torch.cat([t[f"layers.{i}." + rest.replace("q_proj", x)] for x in ("q_proj", "k_proj", "v_proj")])
+            elif "k_proj" in rest or "v_proj" in rest:
+                continue
+            else:
+                for a, b in (("self_attn.o_proj", "mixer.out_proj"), ("post_attention_layernorm", "norm1"), ("post_mlp_layernorm", "norm2")):
+                    rest = rest.replace(a, b)
+                k = p + rest
+        if v.dim() == 2 and "token_type" not in k:
+            stem = k[:-len("weight")] + "parametrizations.weight."
+            out[stem + "0.lora_A"], out[stem + "0.lora_B"] = torch.ones(5, 1, v.shape[1]), torch.ones(5, v.shape[0], 1)
+            k = stem + "original"
+        out["roberta." + k] = v
+    return out
+
+
+def flash_config(c):
+    return dict(architectures=["XLMRobertaModel"], model_type="xlm-roberta", vocab_size=c["vocab_size"], hidden_size=c["hidden_size"],
+                num_hidden_layers=c["num_hidden_layers"], num_attention_heads=c["num_attention_heads"], intermediate_size=c["intermediate_size"],
+                max_position_embeddings=c["max_position_embeddings"] + 2, type_vocab_size=1, layer_norm_eps=c["layer_norm_eps"], pad_token_id=1,
+                hidden_act="gelu", position_embedding_type="rotary", rotary_emb_base=20000.0, lora_rank=1, lora_alpha=1,
+                lora_adaptations=["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"])
+
+
 def modern_old(c):
     rope = c.pop("rope_parameters")
     c.pop("layer_types")
@@ -110,6 +146,8 @@ VARIANTS = {
     "gte-new": Tiny(lambda: tf.GteConfig(**dict(ROPE, type_vocab_size=0)), tf.GteModel, weights=new_names, config_last=new_config,
                     lengths=LENGTHS),
     "jina_embeddings_v3": Tiny(lambda: tf.JinaEmbeddingsV3Config(**dict(ROPE, type_vocab_size=1)), tf.JinaEmbeddingsV3Model, lengths=LENGTHS),
+    "jina_embeddings_v3-flash": Tiny(lambda: tf.JinaEmbeddingsV3Config(**dict(ROPE, type_vocab_size=1)), tf.JinaEmbeddingsV3Model,
+                                     lengths=LENGTHS, weights=flash_names, config_last=flash_config),
     "eurobert": Tiny(lambda: tf.EuroBertConfig(**{k: v for k, v in ROPE.items() if k != "type_vocab_size"}, num_key_value_heads=1),
                      tf.EuroBertModel, lengths=LENGTHS),
     "esm2": Tiny(lambda: tf.EsmConfig(**ESM, position_embedding_type="rotary", token_dropout=True), tf.EsmModel, lengths=LENGTHS,

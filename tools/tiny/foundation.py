@@ -15,7 +15,7 @@ LONG = dict(rope_type="longrope", rope_theta=10000.0, factor=4.0, original_max_p
 
 
 # the same in less room, for all but the first of each kind
-SMALL = {**LLAMA, "hidden_size": 30, "intermediate_size": 22, "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1}
+SMALL = {**LLAMA, "vocab_size": 260, "hidden_size": 24, "intermediate_size": 22, "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1}
 
 
 def llama(base=LLAMA, **kw):
@@ -24,7 +24,7 @@ def llama(base=LLAMA, **kw):
 
 FOUNDATION = {
     "llama-gqa": lambda: llama(),
-    "llama-mha-tied": lambda: llama(num_key_value_heads=6, tie_word_embeddings=True),
+    "llama-mha-tied": lambda: llama(SMALL, num_key_value_heads=3, tie_word_embeddings=True),
     "llama-odd": lambda: llama(SMALL, hidden_size=35, num_attention_heads=5, head_dim=14, intermediate_size=51,
                                hidden_act="gelu"),
     "llama-biases": lambda: llama(SMALL, attention_bias=True, mlp_bias=True),
@@ -37,7 +37,7 @@ FOUNDATION = {
     "llama-longrope": lambda: llama(SMALL, rope_parameters=LONG),
     "llama-llama3": lambda: llama(SMALL, rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0,
                                                        high_freq_factor=4.0, original_max_position_embeddings=64)),
-    "llama-base": lambda: (llama()[0], tf.LlamaModel),
+    "llama-base": lambda: (llama(SMALL, num_hidden_layers=3)[0], tf.LlamaModel),
     "mistral": lambda: (tf.MistralConfig(**{**SMALL, "sliding_window": 7}), tf.MistralForCausalLM),
     "mistral-full": lambda: (tf.MistralConfig(**{**SMALL, "sliding_window": None}), tf.MistralForCausalLM),
     "qwen2": lambda: (tf.Qwen2Config(**{k: v for k, v in LLAMA.items() if k != "head_dim"} | dict(hidden_size=48)),
@@ -49,18 +49,18 @@ FOUNDATION = {
     "qwen3-biases": lambda: (tf.Qwen3Config(**{**SMALL, "attention_bias": True, "tie_word_embeddings": True}), tf.Qwen3ForCausalLM),
     "gpt2": lambda: (tf.GPT2Config(vocab_size=V, n_positions=200, n_embd=40, n_layer=3, n_head=5, bos_token_id=256,
                                    eos_token_id=257), tf.GPT2LMHeadModel),
-    "gpt2-variant": lambda: (tf.GPT2Config(vocab_size=V, n_positions=200, n_embd=30, n_layer=2, n_head=3, n_inner=34,
+    "gpt2-variant": lambda: (tf.GPT2Config(vocab_size=V, n_positions=200, n_embd=24, n_layer=2, n_head=3, n_inner=34,
                                            activation_function="relu", scale_attn_by_inverse_layer_idx=True, bos_token_id=256,
                                            eos_token_id=257), tf.GPT2LMHeadModel),
-    "gpt2-base": lambda: (tf.GPT2Config(vocab_size=V, n_positions=200, n_embd=28, n_layer=2, n_head=2, n_inner=40, bos_token_id=256,
+    "gpt2-base": lambda: (tf.GPT2Config(vocab_size=V, n_positions=160, n_embd=20, n_layer=2, n_head=2, n_inner=30, bos_token_id=256,
                                         eos_token_id=257, scale_attn_weights=False), tf.GPT2Model),
     "bert": lambda: (tf.BertConfig(vocab_size=V, hidden_size=40, num_hidden_layers=3, num_attention_heads=5, intermediate_size=54,
                                    max_position_embeddings=160, type_vocab_size=2, pad_token_id=259), tf.BertModel),
-    "bert-mlm": lambda: (tf.BertConfig(vocab_size=V, hidden_size=30, num_hidden_layers=2, num_attention_heads=3, intermediate_size=34,
+    "bert-mlm": lambda: (tf.BertConfig(vocab_size=V, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=34,
                                        max_position_embeddings=160, hidden_act="gelu_new", pad_token_id=259), tf.BertForMaskedLM),
 }
 
-FLOATS = {"llama-gqa", "bert", "llama-llama3", "qwen3"}  # saved as float32; the rest narrower
+FLOATS = {"llama-gqa", "llama-base", "qwen3", "bert"}  # saved as float32; the rest narrower
 OLD_STYLE = {"llama-yarn", "llama-llama3", "llama-longrope", "llama-linear", "mistral", "qwen2"}
 
 

@@ -54,4 +54,4 @@ VARIANTS = {
                               num_attention_heads=2, num_key_value_heads=2, intermediate_size=18, num_hidden_layers=2,
                               layer_types=["linear_attention", "full_attention"], mlp_only_layers=[0, 1], attention_bias=True),
 }
-VARIANTS = {"deepseek-v3": VARIANTS["deepseek-v3"], **tied({k: t for k, t in VARIANTS.items() if k != "deepseek-v3"})}
+VARIANTS = tied(VARIANTS)

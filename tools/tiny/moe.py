@@ -88,5 +88,4 @@ VARIANTS = {
     "gpt-oss": moe(tf.GptOssConfig, tf.GptOssForCausalLM, num_local_experts=5, num_experts_per_tok=2, head_dim=10, sliding_window=9,
                    swiglu_limit=1.5),
 }
-VARIANTS = {"mixtral": VARIANTS["mixtral"], "qwen2-moe": VARIANTS["qwen2-moe"], **tied({k: t for k, t in VARIANTS.items()
-            if k not in ("mixtral", "qwen2-moe")}, ("olmoe", "phimoe", "granitemoe"))}
+VARIANTS = tied(VARIANTS, ("mixtral", "olmoe", "phimoe", "granitemoe"))

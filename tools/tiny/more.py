@@ -43,10 +43,16 @@ def bert(name, cls, tune=None, dtype="bfloat16", **kw):
     return Tiny(lambda: getattr(tf, name + "Config")(**{**BERT, **kw}), getattr(tf, name + cls), lengths=(1, 67), tune=tune, dtype=dtype)
 
 
+def xlm(config, cls, **kw):
+    base = dict(vocab_size=V, emb_dim=20, n_layers=2, n_heads=5, max_position_embeddings=170, pad_token_id=259, mask_token_id=258, bos_token_id=256,
+                eos_token_id=257)
+    return Tiny(lambda: getattr(tf, config)(**base, **kw), getattr(tf, cls), lengths=(1, 67))
+
+
 VARIANTS = {
-    "lfm2_moe": of("Lfm2MoeConfig", "Lfm2MoeForCausalLM", head_dim=..., hidden_size=24, num_attention_heads=4, num_key_value_heads=2,
+    "lfm2_moe": of("Lfm2MoeConfig", "Lfm2MoeForCausalLM", head_dim=..., hidden_size=16, num_attention_heads=4, num_key_value_heads=2,
                    layer_types=["conv", "full_attention", "conv"], num_experts=5, num_experts_per_tok=2, num_dense_layers=1),
-    "lfm2_moe-plain": of("Lfm2MoeConfig", "Lfm2MoeForCausalLM", head_dim=..., hidden_size=24, num_attention_heads=4, num_key_value_heads=2,
+    "lfm2_moe-plain": of("Lfm2MoeConfig", "Lfm2MoeForCausalLM", head_dim=..., hidden_size=16, num_attention_heads=4, num_key_value_heads=2,
                          num_hidden_layers=2, layer_types=["full_attention", "conv"], num_experts=3, num_experts_per_tok=2, num_dense_layers=0,
                          use_expert_bias=False, norm_topk_prob=False, routed_scaling_factor=1.5),
     "dots1": of("Dots1Config", "Dots1ForCausalLM", **ROUTER, first_k_dense_replace=1, norm_topk_prob=True, max_window_layers=2, sliding_window=9,
@@ -81,10 +87,13 @@ VARIANTS = {
                                  layer_types=["full_attention", "linear_attention"]),
     "nemotron_h": of("NemotronHConfig", "NemotronHForCausalLM", tune=decays, **NEMOTRON, n_routed_experts=5, num_experts_per_tok=2,
                      moe_shared_expert_intermediate_size=8),
-    "nemotron_h-old": of("NemotronHConfig", "NemotronHForCausalLM", tune=decays, **NEMOTRON, edit=letters),
+    "nemotron_h-old": of("NemotronHConfig", "NemotronHForCausalLM", tune=decays, **NEMOTRON, n_routed_experts=4,
+                         num_experts_per_tok=2, moe_shared_expert_intermediate_size=8, edit=letters),
     "megatron_bert": bert("MegatronBert", "ForMaskedLM"),
     "roberta_prelayernorm": bert("RobertaPreLayerNorm", "ForMaskedLM", pad_token_id=1),
     "xlm_roberta_xl": bert("XLMRobertaXL", "Model", pad_token_id=1, type_vocab_size=1),
     "roformer": bert("RoFormer", "ForMaskedLM", embedding_size=12, tune=sinusoids, dtype="float32"),
+    "xlm": xlm("XLMConfig", "XLMModel"),
+    "flaubert": xlm("FlaubertConfig", "FlaubertModel", gelu_activation=False, sinusoidal_embeddings=True),
     "data2vec-text": bert("Data2VecText", "Model", pad_token_id=1, type_vocab_size=1),
 }

@@ -11,7 +11,8 @@
 	X(deepseek_v2) X(deepseek_v3) X(lfm2) X(mamba) X(falcon_mamba) X(qwen3_next) \
 	X(roberta) X(distilbert) X(electra) X(albert) X(ernie) X(modernbert) X(nomic_bert) X(gte) X(jina_embeddings_v3) X(eurobert) X(esm) \
 	X(lfm2_moe) X(dots1) X(hunyuan_v1_moe) X(ernie4_5_moe) X(glm4_moe_lite) X(minimax_m2) X(exaone_moe) X(solar_open) X(flex_olmo) \
-	X(qwen3_5) X(qwen3_5_moe) X(mamba2) X(bamba) X(granitemoehybrid) X(nemotron_h) X(megatron_bert) X(roberta_prelayernorm) X(xlm_roberta_xl) X(roformer) \
+	X(qwen3_5) X(qwen3_5_moe) X(mamba2) X(bamba) X(granitemoehybrid) X(nemotron_h) X(megatron_bert) X(roberta_prelayernorm) X(xlm_roberta_xl) \
+	X(roformer) X(xlm) \
 	X(mpnet) X(deberta_v2) X(t5) X(mt5) X(umt5)
 
 #define X(name) extern const struct loom_family loom_family_##name;

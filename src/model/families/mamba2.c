@@ -8,7 +8,8 @@ static const struct loom_key keys[] = {
 	KEY(TIED, "tie_word_embeddings", "false"), KEY(N_SCAN, "num_heads", "128"), KEY(D_SCAN, "head_dim", "64"),
 	KEY(N_SCAN_GROUP, "n_groups", "8"), KEY(D_STATE, "state_size", "128"), KEY(EXPAND, "expand", "2"), ALWAYS(N_FFN, "2*n_embd"),
 	KEY(N_TAP, "conv_kernel", "4"), KEY(CONV_BIAS, "use_conv_bias", "true"), KEY(MIXER_BIAS, "use_bias", "false"), END_KEYS};
-static const struct loom_key_rule rules[] = {SCAN_RULES, END_RULES};
+/* transformers 5 divides weights that it loads where the last is true, as if they were new */
+static const struct loom_key_rule rules[] = {SCAN_RULES, {"rescale_prenorm_residual", "false"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_scan_heads}, END_BLOCKS};
 
 const struct loom_family loom_family_mamba2 = {

@@ -8,10 +8,10 @@ static const struct loom_key keys[] = {
 	ALWAYS(NORM, "rms"), ALWAYS(CAUSAL, "true"), ALWAYS(FINAL_NORM, "true"), KEY(NORM_EPS, "layer_norm_epsilon", "1e-5"),
 	KEY(ACT, "mlp_hidden_act", "relu2"), KEY(N_HEAD_KV, "num_key_value_heads", "8"), KEY(D_HEAD, "head_dim|attention_head_dim", "128"),
 	KEY(N_CTX, "max_position_embeddings", "4096"), ALWAYS(TIED, "false"), /* transformers ties it never */
-	KEY(MLP_BIAS, "mlp_bias", "false"), KEY(MLP_DOWN_BIAS, "mlp_bias", "false"), KEY(MIXER_ACT, "mamba_hidden_act", "silu"),
+	KEY(MIXER_ACT, "mamba_hidden_act", "silu"),
 	ALWAYS(MIXER_ACTS, "true"), KEY(N_SCAN, "mamba_num_heads", "128"), KEY(D_SCAN, "mamba_head_dim", "64"),
 	KEY(N_SCAN_GROUP, "mamba_n_groups|n_groups", "8"), KEY(D_STATE, "ssm_state_size", "128"), KEY(N_TAP, "mamba_d_conv|conv_kernel", "4"),
-	KEY(CONV_BIAS, "mamba_conv_bias|use_conv_bias", "true"), KEY(MIXER_BIAS, "mamba_proj_bias", "false"), DEEPSEEK_ROUTER,
+	KEY(CONV_BIAS, "mamba_conv_bias|use_conv_bias", "true"), KEY(MIXER_BIAS, "use_bias", "false"), DEEPSEEK_ROUTER,
 	ALWAYS(EXPERT_GLU, "none"), KEY(N_FFN_EXPERT, "moe_intermediate_size", "7688"), KEY(N_EXPERT, "n_routed_experts|num_local_experts", "8"),
 	KEY(N_EXPERT_USED, "num_experts_per_tok", "2"), KEY(N_FFN_SHARED, "moe_shared_expert_intermediate_size", "7688"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
@@ -22,7 +22,7 @@ static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_MOE, LOOM_TEST_WORD, false, "layers_block_type|layer_types", "moe", NULL, NULL},
 	{LOOM_LAYER_MOE, LOOM_TEST_LETTER, false, "hybrid_override_pattern", "E", NULL, NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {SCAN_RULES, {"mamba_dt_limit", "0|1e+308|Infinity"}, {"moe_latent_size", "null"},
-	{"attention_bias", "false"}, {"use_bias", "false"}, {"sliding_window", "null"},
+	{"attention_bias", "false"}, {"mlp_bias", "false"}, {"sliding_window", "null"},
 	{"hybrid_override_pattern", "~M-*E"}, {"layers_block_type", "linear_attention|full_attention|mamba|attention|mlp|moe"},
 	{"layer_types", "linear_attention|full_attention|mamba|attention|mlp|moe"}, END_RULES};
 static const struct loom_block_choice blocks[] = {
@@ -39,7 +39,7 @@ const struct loom_family loom_family_nemotron_h = {
 	.rules = rules,
 	.ignored = SCAN_IGNORED "|" MOE_IGNORED "|num_hidden_layers|num_logits_to_keep|expand|mamba_expand|mamba_dt_min|mamba_dt_max|"
 		"mamba_dt_init_floor|mamba_ssm_cache_dtype|moe_shared_expert_overlap|num_nextn_predict_layers|mtp_layers_block_type|"
-		"mtp_hybrid_override_pattern|hidden_dropout|rms_norm_eps|attention_dropout",
+		"mtp_hybrid_override_pattern|hidden_dropout|mamba_proj_bias|rms_norm_eps|attention_dropout",
 	.roles = {[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embed_tokens", NULL}, SCAN_NAMES("mixer"),
 		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", NULL}, [LOOM_ROLE_MLP_NORM] = {"layers.%d.norm", NULL},
 		[LOOM_ROLE_Q] = {"layers.%d.mixer.q_proj", NULL}, [LOOM_ROLE_K] = {"layers.%d.mixer.k_proj", NULL},
