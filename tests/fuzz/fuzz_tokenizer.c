@@ -1,4 +1,4 @@
-/* fuzz_tokenizer.c: broken and odd tokenizer.json files, and odd texts through what still opens. A fixed number
+/* fuzz_tokenizer.c: broken and odd tokenizer.json files, folders with one file that is broken or odd, and odd texts through what still opens. A fixed number
  * of mutations of tests/tokenizers with a fixed seed; any crash, sanitizer report or broken promise fails it. */
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,10 @@
 #include "jsonx.h"
 #include "mem.h"
 #include "str.h"
+#include "tempdir.h"
 #include "tokenizer.h"
 
-#define ROUNDS 900
+#define ROUNDS 1200
 #define TEXTS_PER_ROUND 6
 
 static const char *const folders[] = { "gpt2", "added", "llama3", "bert-uncased", "llama2", "metaspace", "affixes", "compat",
@@ -124,15 +125,12 @@ static int one_text(const struct loom_tokenizer *t, struct loom_encoding *e)
 	return decode_both(t, ids, rnd(COUNT(ids) + 1), rnd(2), &err) ? 0 : failed("decoding any ids", &err);
 }
 
-static int one_file(const char *json, size_t n, size_t *opened)
+static int opened_as_it_should(struct loom_tokenizer *t, enum loom_status status, const struct loom_err *err, size_t *opened)
 {
-	struct loom_tokenizer *t = NULL;
 	struct loom_encoding e;
-	struct loom_err err = { .message = "" };
 	int rc = 0;
-	enum loom_status status = loom_tokenizer_open_json(json, n, &t, &err);
 	if (status)
-		return t || status != LOOM_E_MODEL || !*err.message ? failed("opening", &err) : 0;
+		return t || status != LOOM_E_MODEL || !*err->message ? failed("opening", err) : 0;
 	++*opened;
 	loom_encoding_init(&e);
 	for (int i = 0; !rc && i < TEXTS_PER_ROUND; i++)
@@ -142,41 +140,102 @@ static int one_file(const char *json, size_t n, size_t *opened)
 	return rc;
 }
 
+static int one_file(const char *json, size_t n, size_t *opened)
+{
+	struct loom_tokenizer *t = NULL;
+	struct loom_err err = { .message = "" };
+	enum loom_status status = loom_tokenizer_open_json(json, n, &t, &err);
+	return opened_as_it_should(t, status, &err, opened);
+}
+
+/* The file [n] after up to three changes, in *out. */
+static void change(struct loom_buf *out, const char *file, size_t n, bool json)
+{
+	struct loom_buf b;
+	loom_buf_init(out, 1u << 24);
+	loom_buf_init(&b, 1u << 24);
+	loom_buf_append(out, file, n);
+	for (size_t k = rnd(4); k > 0 && out->len; k--) {
+		loom_buf_reset(&b);
+		if (json && rnd(6))
+			swap_value(&b, out->data, out->len);
+		else
+			change_bytes(&b, out->data, out->len);
+		struct loom_buf other = *out;
+		*out = b;
+		b = other;
+	}
+	loom_buf_release(&b);
+}
+
+/* A folder without tokenizer.json, or with a tokenizer_config.json beside it; the first file is the one that changes. */
+static int one_folder(const struct tempdir *dir, size_t *opened)
+{
+	static const char *const sets[][5] = { { "tekken-own", "tekken.json" }, { "config-bert", "tokenizer_config.json", "tokenizer.json" },
+		{ "config-gpt2", "tokenizer_config.json", "tokenizer.json" }, { "older-roberta", "vocab.json", "merges.txt", "tokenizer_config.json" },
+		{ "older-qwen2", "tokenizer_config.json", "merges.txt", "vocab.json" }, { "spm-t5", "tokenizer.model", "tokenizer_config.json" },
+		{ "spm-llama", "tokenizer_config.json", "tokenizer.model" }, { "older-bert", "vocab.txt", "tokenizer_config.json" } };
+	const char *const *set = sets[rnd(COUNT(sets))];
+	struct loom_tokenizer *t = NULL;
+	struct loom_err err = { .message = "" };
+	int rc = 0;
+	for (int i = 1; !rc && i < 5 && set[i]; i++) {
+		char path[4096], *file;
+		size_t n;
+		struct loom_buf b;
+		snprintf(path, sizeof path, "%s/tokenizers/%s/%s", LOOM_TEST_DIR, set[0], set[i]);
+		if (loom_file_slurp(path, set[i], LOOM_MAX_TOKENIZER_BYTES, &file, &n, &err))
+			return failed("reading", &err);
+		if (i == 1) {
+			change(&b, file, n, strstr(set[i], ".json") != NULL);
+		} else {
+			loom_buf_init(&b, n + 1);
+			loom_buf_append(&b, file, n);
+		}
+		FILE *to = fopen(tempdir_path(dir, set[i]), "wb");
+		rc = !to || fwrite(b.len ? b.data : "", 1, b.len, to) != b.len;
+		rc = (to && fclose(to)) || rc;
+		loom_buf_release(&b);
+		loom_free(file);
+	}
+	enum loom_status status = rc ? LOOM_E_IO : loom_tokenizer_open(dir->path, &t, &err);
+	rc = rc ? rc : opened_as_it_should(t, status, &err, opened);
+	for (int i = 1; i < 5 && set[i]; i++)
+		(void)remove(tempdir_path(dir, set[i]));
+	if (rc)
+		fprintf(stderr, "fuzz_tokenizer: %s of %s\n", set[1], set[0]);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	long rounds = fuzz_begin(argc, argv, ROUNDS);
 	size_t opened = 0;
 	int rc = 0;
 	loom_json_setup();
+	struct tempdir dir;
+	tempdir_make(&dir);
 	int64_t live = loom_mem_live();
 	for (size_t round = 0; !rc && round < (size_t)rounds; round++) {
 		char path[4096], *json;
 		size_t n;
-		struct loom_buf a, b;
+		struct loom_buf a;
 		struct loom_err err;
+		if (round % 4 == 3) {
+			rc = one_folder(&dir, &opened);
+			continue;
+		}
 		snprintf(path, sizeof path, "%s/tokenizers/%s/tokenizer.json", LOOM_TEST_DIR, folders[round % COUNT(folders)]);
 		if (loom_file_slurp(path, "tokenizer.json", LOOM_MAX_TOKENIZER_BYTES, &json, &n, &err))
 			return failed("reading", &err);
-		loom_buf_init(&a, 1u << 24);
-		loom_buf_init(&b, 1u << 24);
-		loom_buf_append(&a, json, n);
-		for (size_t k = rnd(4); k > 0 && a.len; k--) {
-			loom_buf_reset(&b);
-			if (rnd(6))
-				swap_value(&b, a.data, a.len);
-			else
-				change_bytes(&b, a.data, a.len);
-			struct loom_buf other = a;
-			a = b;
-			b = other;
-		}
+		change(&a, json, n, true);
 		rc = one_file(a.len ? a.data : "", a.len, &opened);
 		if (rc)
 			fprintf(stderr, "fuzz_tokenizer: round %zu\n", round);
 		loom_buf_release(&a);
-		loom_buf_release(&b);
 		loom_free(json);
 	}
+	tempdir_remove(&dir);
 	if (!rc && loom_mem_live() != live) {
 		fprintf(stderr, "fuzz_tokenizer: %lld blocks left\n", (long long)(loom_mem_live() - live));
 		rc = 1;
