@@ -57,7 +57,9 @@ static void put_weight(const struct loom_plan *p, int32_t w, const char *label, 
 		put_weight(p, x->spread->table, "of", out);
 		put_weight(p, x->spread->norm, "norm", out);
 		put_weight(p, x->spread->matrix, "w", out);
-		(void)loom_buf_printf(out, x->spread->col > 0 ? " from %d" : "", x->spread->col);
+		if (x->spread->col > 0) {
+			(void)loom_buf_printf(out, " from %d", x->spread->col);
+		}
 	}
 	for (int i = 0; i < x->n_part; i++) {
 		const struct loom_weight_part *t = &x->part[i];
