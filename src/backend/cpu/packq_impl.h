@@ -95,12 +95,16 @@ PACKQ_INLINE void run(bool store, enum loom_codes codes, enum loom_combine c, bo
 			if (at == 0 || k % q->group == 0) {
 				scales_at(p, panel, k, &s);
 			}
+#if PACKQ_FLAT
 			switch (k / 8 % 4) {
 			case 0: octet(store, codes, c, q, table, chunk, 0, 0, 8, &s, to, from, acc); break;
 			case 1: octet(store, codes, c, q, table, chunk, 1, 0, 8, &s, to, from, acc); break;
 			case 2: octet(store, codes, c, q, table, chunk, 2, 0, 8, &s, to, from, acc); break;
 			default: octet(store, codes, c, q, table, chunk, 3, 0, 8, &s, to, from, acc); break;
 			}
+#else
+			octet(store, codes, c, q, table, chunk, k / 8 % 4, 0, 8, &s, to, from, acc);
+#endif
 			continue;
 		}
 		for (int i = 0; i < left; i++) {

@@ -8,9 +8,15 @@
 /* Vectors get a loop for each kind of codes, unrolled; plain C is one loop that asks at each step, which compiles in reasonable time. */
 #if LOOM_VEC == LOOM_VEC_REF
 #define PACKQ_INLINE static
-#define PACKQ_UNROLL
 #else
 #define PACKQ_INLINE VEC_INLINE
+#endif
+/* Loops that are written out, so that shifts are by constants; not where every load is instrumented. */
+#if LOOM_VEC == LOOM_VEC_REF || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PACKQ_FLAT 0
+#define PACKQ_UNROLL
+#else
+#define PACKQ_FLAT 1
 #define PACKQ_UNROLL _Pragma("GCC unroll 8")
 #endif
 
