@@ -166,7 +166,8 @@ static float least_weight(const struct loom_sampling *s, const struct kept *k)
 	int32_t count;
 	if (!by_count && !by_mass)
 		return (float)s->min_p * 0.999f; /* rounded down */
-	for (float least = 0x1p-3f; least > 0x1p-40f; least *= 0x1p-4f) {
+	for (int e = 3; e < 40; e += 4) {
+		float least = ldexpf(1, -e);
 		double sum = mass(k, least, &count);
 		if (by_count ? count >= s->top_k : sum > s->top_p * 1.000001 * k->total)
 			return least;
