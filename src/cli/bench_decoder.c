@@ -27,7 +27,8 @@ static double decode_rate(struct loom_bench *b, size_t n)
 		if (ms < 0) {
 			return -1;
 		}
-		rate[i] = (double)(b->n_token - n) * 1e3 / (ms - first_ms);
+		/* of a model so small that a busy moment is longer than its prompt, the whole time */
+		rate[i] = (double)(b->n_token - n) * 1e3 / (ms > first_ms ? ms - first_ms : ms);
 	}
 	return loom_bench_median(rate, b->rounds);
 }
