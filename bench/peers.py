@@ -291,7 +291,7 @@ def itself(args, table):
     for n in (512, 4096, 8191):
         rate = [loom_bench(args, str(folders["float32"]), "--rounds", "1", "--only", "prefill", "--prompt", str(n))["prefill"][str(n)]["tokens_per_second"]
                 for _ in range(args.rounds if n < 8192 else 1)]
-        table.add(f"prefill {n}, float32", "loom", max(rate), "tokens/s", statistics.median(rate))
+        table.add(f"prompt of {n}, float32", "loom", max(rate), "tokens/s", statistics.median(rate))
 
 
 def arguments(parts, doc, rounds=5, **more):

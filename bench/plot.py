@@ -11,9 +11,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-COLORS = {"loom": "#1b6ca8", "loom, compute bf16": "#5aa9e6", "torch": "#d1495b", "sentence-transformers": "#d1495b", "llama.cpp": "#7a9e7e",
+COLORS = {"loom": "#1b6ca8", "loom, compute bf16": "#5aa9e6", "loom, compute int8": "#5aa9e6", "torch": "#d1495b", "sentence-transformers": "#d1495b", "llama.cpp": "#7a9e7e",
           "onnxruntime": "#edae49", "FastAPI + transformers": "#8d6a9f"}
-GROUPS = {"decoder": ("prefill 512", "decode, float32", "decode, bfloat16"), "encoder": ("embed 512 texts", "embed one short text"),
+GROUPS = {"decoder": ("prefill 512, float32", "prefill 512, bfloat16", "decode, float32", "decode, bfloat16"),
+          "quant": ("prefill 512, Q", "decode, Q"), "encoder": ("embed 512 texts", "embed one short text"),
           "server": ("decode, 1 client", "decode, 8", "decode, 32", "embed mixed", "256 tokens", "embed one short text over HTTP")}
 
 
