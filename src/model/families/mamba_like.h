@@ -19,8 +19,10 @@
 	[LOOM_ROLE_MIX_A] = {"layers.%d.mixer.A_log", "blk.%d.ssm_a"}, [LOOM_ROLE_MIX_D] = {"layers.%d.mixer.D", "blk.%d.ssm_d"}, \
 	[LOOM_ROLE_MIX_OUT] = {"layers.%d.mixer.out_proj", "blk.%d.ssm_out"}, [LOOM_ROLE_FINAL_NORM] = {"norm_f", "output_norm"}, LLAMA_HEAD
 
+/* transformers 5 divides loaded weights where rescale_prenorm_residual is set, which is of training: refused. */
+#define MAMBA_RULES {"rescale_prenorm_residual", "false"}
 #define MAMBA_IGNORED \
-	"residual_in_fp32|rescale_prenorm_residual|time_step_scale|time_step_min|time_step_max|time_step_init_scheme|time_step_floor|" \
+	"residual_in_fp32|time_step_scale|time_step_min|time_step_max|time_step_init_scheme|time_step_floor|" \
 	"max_position_embeddings|num_attention_heads|num_key_value_heads|use_mambapy|use_associative_scan|use_falcon_mambapy|" \
 	"ssm_cfg|fused_add_norm|pad_vocab_size_multiple|rms_norm|layer_types"
 
