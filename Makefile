@@ -98,7 +98,7 @@ asan-inner: $(BIN) unit
 TSAN_TESTS := registry engine engine_many storm threads runner log
 tsan: deps
 	@tools/install-deps.sh test
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SAN=-fsanitize=thread OPT='-O1 -g' HARDEN=-fPIC all \
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SAN=-fsanitize=thread OPT='-O1 -g -fno-var-tracking' HARDEN=-fPIC all \
 		$(patsubst %,$(BUILD)-tsan/tests/unit/test_%,$(TSAN_TESTS))
 	@BUILD=$(BUILD)-tsan tools/run-tsan.sh
 
