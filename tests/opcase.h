@@ -67,7 +67,7 @@ static inline void opcase_open(struct opcase *c, int32_t width)
 	memset(c, 0, sizeof(*c));
 	c->plan = (struct loom_plan){.n_layer = 1, .n_ctx = OPCASE_TOK, .causal = true, .ops = c->ops, .weights = c->weights};
 	c->plan.slot_width[c->plan.n_slot++] = width;
-	c->model = (struct loom_device_model){&c->plan, c->packed};
+	c->model = (struct loom_device_model){.plan = &c->plan, .weights = c->packed};
 	struct loom_op *op = opcase_op(c, LOOM_OP_EMBED);
 	op->w = opcase_weight(c, LOOM_WEIGHT_TABLE, OPCASE_TOK, width);
 	op->out = (struct loom_view){0, 0, width};

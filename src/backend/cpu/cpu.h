@@ -27,6 +27,8 @@ struct loom_cpu_weight {
 struct loom_device_model {
 	const struct loom_plan *plan;
 	struct loom_cpu_weight *weights; /* [plan->n_weight] */
+	void *memory;                    /* of all weights but those that are passing */
+	size_t memory_bytes;
 };
 
 /* Room for the experts of a step: n = max_tok * n_used pairs of a row and an expert that it uses, in the order of the experts. */

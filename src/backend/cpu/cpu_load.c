@@ -393,30 +393,54 @@ static enum loom_status make_pieces(struct loading *l, struct loom_arena *arena,
 	return LOOM_OK;
 }
 
+/* Points a weight at its memory. */
+static void settle(const struct loom_plan *plan, const struct loom_weight *w, struct loom_cpu_weight *cw, char *p, size_t bytes)
+{
+	size_t at[LOOM_MAX_RUNS];
+
+	cw->bytes = bytes;
+	if (w->constant) {
+		memcpy(p, w->constant, bytes);
+	}
+	if (w->kind == LOOM_WEIGHT_MATRIX) {
+		cw->n_packed = lay_out(plan, w, cw->packed, at, &bytes);
+		for (int k = 0; k < cw->n_packed; k++) {
+			cw->packed[k].data = p + at[k];
+		}
+	} else if (w->kind == LOOM_WEIGHT_TABLE) {
+		cw->table = p;
+	} else {
+		cw->vector = (float *)(void *)p;
+	}
+}
+
+/* One mapping for all, so that also small matrices lie in large pages: reading them a panel at a time is twice as fast. What is dropped once other
+ * weights are computed has one of its own. */
 static enum loom_status allocate(struct loom_device_model *m, struct loom_err *err)
 {
-	for (int32_t i = 0; i < m->plan->n_weight; i++) {
-		const struct loom_weight *w = &m->plan->weights[i];
-		struct loom_cpu_weight *cw = &m->weights[i];
-		size_t bytes = loom_cpu_weight_bytes(m->plan, w);
-		void *p = bytes ? loom_pages_alloc(bytes) : NULL;
-		if (!p) {
-			return loom_err_nomem(err, w->name, bytes);
-		}
-		cw->bytes = bytes;
-		if (w->constant) {
-			memcpy(p, w->constant, bytes);
-		}
-		if (w->kind == LOOM_WEIGHT_MATRIX) {
-			size_t at[LOOM_MAX_RUNS];
-			cw->n_packed = lay_out(m->plan, w, cw->packed, at, &bytes);
-			for (int k = 0; k < cw->n_packed; k++) {
-				cw->packed[k].data = (char *)p + at[k];
+	for (int pass = 0; pass < 2; pass++) {
+		size_t total = 0;
+		for (int32_t i = 0; i < m->plan->n_weight; i++) {
+			const struct loom_weight *w = &m->plan->weights[i];
+			size_t bytes = loom_cpu_weight_bytes(m->plan, w), at = total;
+			char *p = (char *)m->memory + at;
+			if (bytes == 0 || (!w->passing && (!loom_add(total, bytes, &total) || !loom_add(total, 63, &total)))) {
+				return loom_err_nomem(err, w->name, bytes);
 			}
-		} else if (w->kind == LOOM_WEIGHT_TABLE) {
-			cw->table = p;
-		} else {
-			cw->vector = p;
+			total = total / 64 * 64;
+			if (pass == 1 && w->passing && !(p = loom_pages_alloc(bytes))) {
+				return loom_err_nomem(err, w->name, bytes);
+			}
+			if (pass == 1) {
+				settle(m->plan, w, &m->weights[i], p, bytes);
+			}
+		}
+		if (pass == 0) {
+			m->memory_bytes = total;
+			m->memory = loom_pages_alloc(total);
+			if (!m->memory) {
+				return loom_err_nomem(err, "the weights", total);
+			}
 		}
 	}
 	return LOOM_OK;
@@ -498,10 +522,11 @@ void loom_cpu_model_free(struct loom_device_model *m)
 		for (int k = 0; k < w->n_packed; k++) {
 			loom_free(w->g_idx[k]);
 		}
-		if (p) {
+		if (p && m->plan->weights[i].passing) {
 			loom_pages_free(p, w->bytes);
 		}
 	}
+	loom_pages_free(m->memory, m->memory_bytes);
 	loom_free(m->weights);
 	loom_free(m);
 }
