@@ -81,7 +81,7 @@ PACKQ_INLINE void llm_tile(const struct loom_packed *p, int64_t panel, const cha
 			const uint32_t *chunk = (const uint32_t *)(const void *)(codes + (size_t)ch * p->q.chunk_bytes) + v;
 			PACKQ_UNROLL
 			for (int j = 0; j < 8; j++) {
-				word16 w = unpack(LOOM_CODES_8, &p->q, chunk, j);
+				word16 w = unpack(LOOM_CODES_8, false, &p->q, chunk, j);
 				for (int r = 0; r < n; r++) {
 					t[r] = bytes_dot(t[r], w, (const int8_t *)x + (size_t)r * stride + ch * LOOM_CHUNK + 4 * j);
 				}

@@ -74,16 +74,24 @@ static void set_table(struct loom_packq *q, int bits, int offset, const int8_t *
 	}
 }
 
-/* The table in bytes: whole numbers as they are, others in 127ths. */
-static void set_bytes(struct loom_packq *q)
+/* The table of codes of up to 4 bits in bytes: whole numbers as they are, others in 127ths. */
+static void set_bytes(struct loom_packq *q, int bits)
 {
 	bool whole = true;
+
+	if (bits > 4) {
+		q->unit = 1.0f;
+		return;
+	}
 
 	for (int i = 0; i < 16; i++) {
 		whole = whole && q->table[i] == rintf(q->table[i]);
 	}
 	for (int i = 0; i < 16; i++) {
 		q->bytes8[i] = (int8_t)rintf(whole ? q->table[i] : q->table[i] * 127.0f);
+	}
+	for (int i = 0; i < 1 << bits; i++) {
+		q->by_table = q->by_table || q->bytes8[i] != q->bytes8[0] + i;
 	}
 	q->unit = whole ? 1.0f : 1.0f / 127.0f;
 }
@@ -118,7 +126,7 @@ bool loom_packq_of_blocks(struct loom_packq *q, enum loom_dtype t, int64_t n_row
 	if (f->bits <= 5) {
 		set_table(q, f->bits, f->offset, f->table);
 	}
-	set_bytes(q);
+	set_bytes(q, f->bits);
 	return lay_out(q, n_row, n_col);
 }
 
@@ -133,7 +141,7 @@ bool loom_packq_of_codes(struct loom_packq *q, int bits, bool fp8, enum loom_com
 	} else if (bits <= 4) {
 		set_table(q, bits, 0, NULL);
 	}
-	set_bytes(q);
+	set_bytes(q, fp8 ? 8 : bits);
 	return lay_out(q, n_row, n_col);
 }
 

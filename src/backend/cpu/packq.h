@@ -45,7 +45,8 @@ struct loom_packq {
 	int64_t n_group;           /* of a row */
 	float factor;
 	int offset;                /* v = code - offset for 5 and 6 bits */
-	int8_t bytes8[16];         /* compute "int8": the table in bytes, */
+	int8_t bytes8[16];         /* compute "int8": the table of up to 4 bits in bytes, */
+	bool by_table;             /* which do not simply count from the first on, */
 	float unit;                /* times this: 1, 1/127 where it is no table of integers, or TWO's factor */
 	float table[32];           /* v of a code of up to 5 bits (repeated where the code has fewer) */
 	size_t a_at, b_at, sub_at, min_at; /* bytes from data to each array of scales */

@@ -2,6 +2,24 @@
  * vec16.h; packq_ref.c, packq_avx2.c and packq_avx512.c include it. Lanes are output rows, so every ISA gives the same bits. */
 #include "packq_scale_impl.h"
 
+/* Scales of a panel's 48 rows at one k. */
+struct scales {
+	float a[LOOM_PANEL], b[LOOM_PANEL];
+};
+
+static void scales_at(const struct loom_packed *p, int64_t panel, int64_t k, struct scales *s)
+{
+	const struct loom_packq *q = &p->q;
+	struct scale_at at = scale_place(p, panel, k, q->g_idx ? q->g_idx[k] : k / q->group);
+
+	for (int64_t v = 0; v < LOOM_PANEL; v += 16) {
+		vec_store(s->a + v, scale_first(p, at, v));
+		if (q->combine == LOOM_COMBINE_ADD || q->combine == LOOM_COMBINE_ZERO) {
+			vec_store(s->b + v, scale_second(p, at, v));
+		}
+	}
+}
+
 /* The value of code i (0..7) of octet o of a chunk, 16 rows at a time. */
 PACKQ_INLINE vec16 code_value(enum loom_codes codes, table32 table, float offset, const uint32_t *chunk, int64_t o, int i, int64_t v)
 {

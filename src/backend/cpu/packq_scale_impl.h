@@ -20,11 +20,6 @@
 #define PACKQ_UNROLL _Pragma("GCC unroll 8")
 #endif
 
-/* Scales of a panel's 48 rows at one k. */
-struct scales {
-	float a[LOOM_PANEL], b[LOOM_PANEL];
-};
-
 PACKQ_INLINE vec16 scale_load(const struct loom_packq *q, const char *at, int64_t index)
 {
 	switch (q->scale) {
@@ -35,30 +30,47 @@ PACKQ_INLINE vec16 scale_load(const struct loom_packq *q, const char *at, int64_
 	}
 }
 
-static void scales_at(const struct loom_packed *p, int64_t panel, int64_t k, struct scales *s)
+/* Where the scales of a panel at one k lie: group and super-block, as indices of their arrays. */
+struct scale_at {
+	int64_t group, super;
+};
+
+PACKQ_INLINE struct scale_at scale_place(const struct loom_packed *p, int64_t panel, int64_t k, int64_t g)
+{
+	int64_t n_super = (p->n_col + 255) / 256;
+
+	return (struct scale_at){(panel * p->q.n_group + g) * LOOM_PANEL, (panel * n_super + k / 256) * LOOM_PANEL};
+}
+
+/* The first numbers of rows v .. v+15 of the panel. */
+PACKQ_INLINE vec16 scale_first(const struct loom_packed *p, struct scale_at at, int64_t v)
 {
 	const struct loom_packq *q = &p->q;
 	const char *data = p->data;
-	int64_t g = q->g_idx ? q->g_idx[k] : k / q->group, n_super = (p->n_col + 255) / 256;
-	int64_t group = (panel * q->n_group + g) * LOOM_PANEL, super = (panel * n_super + k / 256) * LOOM_PANEL;
+	vec16 a = scale_load(q, data + q->a_at, (q->sub ? at.super : at.group) + v);
 
-	for (int64_t v = 0; v < LOOM_PANEL; v += 16) {
-		vec16 a = scale_load(q, data + q->a_at, (q->sub ? super : group) + v);
-		const uint8_t *sub = (const uint8_t *)data + q->sub_at + group + v;
-		if (q->nibbles) {
-			a = vec_mul(a, word_float(word_and(word_of_u8(sub), 15)));
-		} else if (q->sub) {
-			a = vec_mul(a, vec_of_i8((const int8_t *)sub));
-		}
-		vec_store(s->a + v, a);
-		if (q->submin) {
-			vec16 m = vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + super + v);
-			word16 min = q->nibbles ? word_right(word_of_u8(sub), 4) : word_of_u8((const uint8_t *)data + q->min_at + group + v);
-			vec_store(s->b + v, vec_mul(vec_mul(m, word_float(min)), vec_set1(-1.0f)));
-		} else if (q->combine == LOOM_COMBINE_ADD) {
-			vec_store(s->b + v, vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + group + v));
-		} else if (q->combine == LOOM_COMBINE_ZERO) {
-			vec_store(s->b + v, vec_of_i8((const int8_t *)data + q->b_at + group + v));
-		}
+	if (q->nibbles) {
+		a = vec_mul(a, word_float(word_and(word_of_u8((const uint8_t *)data + q->sub_at + at.group + v), 15)));
+	} else if (q->sub) {
+		a = vec_mul(a, vec_of_i8((const int8_t *)data + q->sub_at + at.group + v));
 	}
+	return a;
+}
+
+/* And the second, of ADD and ZERO. */
+PACKQ_INLINE vec16 scale_second(const struct loom_packed *p, struct scale_at at, int64_t v)
+{
+	const struct loom_packq *q = &p->q;
+	const char *data = p->data;
+
+	if (q->submin) {
+		vec16 m = vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + at.super + v);
+		word16 min = q->nibbles ? word_right(word_of_u8((const uint8_t *)data + q->sub_at + at.group + v), 4)
+			: word_of_u8((const uint8_t *)data + q->min_at + at.group + v);
+		return vec_mul(vec_mul(m, word_float(min)), vec_set1(-1.0f));
+	}
+	if (q->combine == LOOM_COMBINE_ADD) {
+		return vec_of_f16((const uint16_t *)(const void *)(data + q->b_at) + at.group + v);
+	}
+	return vec_of_i8((const int8_t *)data + q->b_at + at.group + v);
 }
