@@ -63,6 +63,7 @@ struct loom_weight_part {
 	int64_t group, stride; /* rows come in groups: output row r is the tensor's row row0 + r / group * stride + r % group (q, k and v
 	                        * interleaved by head); group 0: one after the other. Never with `transposed` */
 	bool transposed;       /* stored [K, N] (GPT-2's Conv1D) instead of [N, K] */
+	int64_t n_side;        /* > 1: the tensor is so many matrices [n_row, n_col / n_side], which stand side by side in the weight */
 	const struct loom_quant *quant; /* NULL: the tensor's type says it all; else tensor is quant->codes and rows are the matrix's */
 	int rope_unpermute;    /* >0: rows are in GGUF's interleaved-rope order for this many heads: undo it to the
 	                        * half-split order of transformers (row h*d + j + (d/2)*i  <-  h*d + 2*j + i) */
@@ -130,6 +131,7 @@ enum loom_op_kind {
 	LOOM_OP_TEMPER,    /* out = (1 + scale * log(1 + floor((position + index_add) / every))) * a: queries far into a text are sharper */
 	LOOM_OP_SOFTCAP,   /* out = scale * tanh(a / scale) */
 	LOOM_OP_CLIP,      /* out = a clamped to [-scale, scale] */
+	LOOM_OP_ADAPT,     /* in place on out, n_group runs of columns: the run of the row's adapter times scale, the others 0 */
 	LOOM_OP_GATHER,    /* out[i] = a[out_rows[i]]: from here on rows are the batch's n_out rows */
 	LOOM_OP_TAP,       /* a is the site's value at this layer; captures copy rows out here */
 	LOOM_N_OP
@@ -251,6 +253,7 @@ struct loom_plan {
 	int32_t n_router;
 	float *alibi;                /* [n_head] slopes of score_bias; NULL: none. src/model/alibi.c */
 	struct loom_distances distances; /* src/model/distance.c */
+	int32_t n_adapter;           /* low-rank adapters that a sequence may choose from; 0: none */
 };
 
 /* ---- one step ---- */
@@ -259,6 +262,7 @@ struct loom_batch_seq {
 	int32_t pos0;            /* position of row0; earlier positions are in the pages already */
 	int32_t rope_len;        /* length that length-dependent rotary types see */
 	int32_t state;           /* number of its state; read only when pos0 > 0. Plans without state_floats: unused */
+	int32_t adapter;         /* of its rows, from 1; 0 none */
 	const int32_t *pages;    /* page numbers covering positions 0 .. pos0+n_row-1; [ceil((pos0+n_row)/LOOM_PAGE)] */
 };
 struct loom_batch {

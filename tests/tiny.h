@@ -86,6 +86,13 @@ static inline bool tiny_causal(const struct loom_resident *r)
 	return i.causal;
 }
 
+/* One of the model's tasks, where it has any: i runs through them, and through none. */
+static inline const char *tiny_task(const struct loom_resident *r, int32_t i)
+{
+	int32_t n = loom_resident_plan(r)->n_adapter;
+	return loom_resident_task(r, i % (n + 1));
+}
+
 /* A request for ids with every hidden state at every position captured. Greedy, n tokens. */
 static inline void tiny_request(struct loom_request *q, struct loom_capture_spec *spec, bool causal, const int32_t *ids, size_t n_ids,
 	int64_t n)
@@ -126,19 +133,20 @@ static inline size_t tiny_floats(const struct loom_answer_tensor *t)
 	return n;
 }
 
-/* One test for each model, named after it. */
+/* One test for each model, named after it; TINY_ONLY=TEXT: of those whose name holds the text. */
 static inline int tiny_main(const char *group, CMUnitTestFunction fn)
 {
 	static struct tiny_list list;
 	static struct CMUnitTest tests[TINY_MAX];
+	const char *only = getenv("TINY_ONLY");
+	size_t n = 0;
 	loom_json_setup();
 	tiny_models(&list);
 	for (int i = 0; i < list.n; i++) {
-		tests[i].name = list.names[i];
-		tests[i].test_func = fn;
-		tests[i].initial_state = list.names[i];
+		if (!only || strstr(list.names[i], only))
+			tests[n++] = (struct CMUnitTest){.name = list.names[i], .test_func = fn, .initial_state = list.names[i]};
 	}
-	return _cmocka_run_group_tests(group, tests, (size_t)list.n, NULL, NULL);
+	return _cmocka_run_group_tests(group, tests, n, NULL, NULL);
 }
 
 #endif

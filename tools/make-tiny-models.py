@@ -6,6 +6,7 @@ Each folder holds config.json, model.safetensors, tokenizer.json and expected.sa
   hidden.I   float32 [L+1, T, H]  every hidden state at every position (eager attention, float32)
   logits.I   float32 [V]          of the last position (decoders)
   greedy.I   int32 [24]           greedy continuation (decoders)
+  task.I     int32 [1]            the number of the adapter, -1 for none (models that have any)
   margin.I   float32 [24]         distance of the two best logits at each greedy step
 
 The models themselves are described in tools/tiny/, one file a group of families.
@@ -91,8 +92,12 @@ def expected(model, t):
     decoder = not t.encoder and any(s in type(model).__name__ for s in ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
     words = decoder or type(model).__name__.endswith("ForMaskedLM")
     tensors = {}
+    base = model
     for i, n in enumerate(t.lengths):
         ids = torch.randint(0, 256, (1, n))
+        if t.tasks:
+            tensors[f"task.{i}"] = torch.tensor([t.tasks[i]], dtype=torch.int32)
+            model = t.adapted(base, t.tasks[i]) if t.tasks[i] >= 0 else base
         with torch.no_grad():
             o = (model.encoder if t.encoder else model)(ids, output_hidden_states=True)
         tensors[f"ids.{i}"] = ids[0].to(torch.int32)

@@ -18,6 +18,7 @@
 #define LOOM_MAX_HEAD 4096
 #define LOOM_MAX_CONTEXT (1 << 24)
 #define LOOM_MAX_RELATIVE 65536 /* distances of keys and queries that a table tells apart */
+#define LOOM_MAX_ADAPTER 64       /* low-rank adapters of a model */
 #define LOOM_MAX_TAP 64 /* of a convolution */
 #define LOOM_MAX_STATE 4096 /* of a column */
 #define LOOM_MAX_POSITION_NUMBERS (1ll << 32) /* of a table of positions: rows times width */

@@ -274,7 +274,7 @@ static int embed_lines(struct loom_engine *e, struct loom_resident *r, FILE *in,
 int loom_cmd_embed(int argc, char **argv)
 {
 	struct loom_run_options run = {.config = NULL};
-	const char *words[2] = {NULL, NULL}, *pooling = NULL, *encoding = NULL, *prompt_name = NULL;
+	const char *words[2] = {NULL, NULL}, *pooling = NULL, *encoding = NULL, *prompt_name = NULL, *task = NULL;
 	int64_t dimensions = 0, layer = INT64_MIN;
 	bool normalize = false, no_truncate = false;
 	struct loom_engine *e;
@@ -288,6 +288,7 @@ int loom_cmd_embed(int argc, char **argv)
 		{"--normalize", 0, LOOM_OPT_FLAG, &normalize, 0, 0, NULL, "unit length"},
 		{"--no-truncate", 0, LOOM_OPT_FLAG, &no_truncate, 0, 0, NULL, "fail on texts that are too long"},
 		{"--prompt-name", 0, LOOM_OPT_STRING, &prompt_name, 0, 0, "NAME", "one of the model's prompts to put before each text"},
+		{"--task", 0, LOOM_OPT_STRING, &task, 0, 0, "NAME", "the task whose adapter computes the texts"},
 		{"--dimensions", 0, LOOM_OPT_INT, &dimensions, 1, 1 << 20, "N", "keep the first N"},
 		{"--layer", 0, LOOM_OPT_INT, &layer, -1025, 1024, "N", "index of hidden (default -1)"},
 		{"--encoding", 0, LOOM_OPT_STRING, &encoding, 0, 0, "NAME", "list or base64"},
@@ -309,7 +310,7 @@ int loom_cmd_embed(int argc, char **argv)
 	json_t *fields = json_object();
 	const struct {
 		const char *key, *v;
-	} strings[] = {{"pooling", pooling}, {"prompt_name", prompt_name}, {"encoding", encoding}};
+	} strings[] = {{"pooling", pooling}, {"prompt_name", prompt_name}, {"task", task}, {"encoding", encoding}};
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
 		if (strings[i].v) {
 			(void)json_object_set_new(fields, strings[i].key, json_string(strings[i].v));

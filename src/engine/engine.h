@@ -101,6 +101,9 @@ void loom_engine_warn_device(const struct loom_engine *e, const char *asked, str
 const struct loom_tokenizer *loom_resident_tokenizer(const struct loom_resident *r);
 /* Sites of the model: presence, width, layers (model.h). */
 void loom_resident_site(const struct loom_resident *r, enum loom_site site, struct loom_site_info *out);
+/* Name of the i-th task that has adapters, of the i-th prompt of its configuration; NULL behind the last. */
+const char *loom_resident_task(const struct loom_resident *r, int32_t i);
+const char *loom_resident_prompt(const struct loom_resident *r, int32_t i);
 const struct loom_plan *loom_resident_plan(const struct loom_resident *r);
 /* Times of the plan's ops into p (loom_backend.h), NULL: no more. Only while nothing is under way. false: the backend has none. */
 bool loom_resident_profile(struct loom_resident *r, struct loom_profile *p);

@@ -140,6 +140,7 @@ struct loom_job {
 	enum loom_pooling pools[LOOM_N_POOL]; /* [n_pool] of an embedding, put one behind the other */
 	int n_pool;
 	int32_t n_skip;               /* tokens of the prompt that are not pooled */
+	int32_t adapter;              /* of the task, from 1; 0 none */
 	bool sparse;                  /* the embedding is made of the words' logits */
 	const struct loom_layer_of *layers; /* [n_layer] behind the pooling */
 	int n_layer;

@@ -68,7 +68,8 @@ struct loom_request {
 	int pooling;               /* enum loom_pooling, -1: the model's own */
 	int normalize;             /* -1: the model's own */
 	bool truncate;
-	const char *prompt_name;   /* NULL none */
+	const char *prompt_name;   /* NULL: the task's, else the model's default; "": none */
+	const char *task;          /* whose adapter computes the text; NULL none */
 	int64_t dimensions;        /* 0: all */
 	int64_t layer;             /* index of hidden */
 	/* told while running; from the worker's thread, must not block. false ends the work at the next step. NULL: none */

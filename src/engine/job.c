@@ -240,6 +240,7 @@ static enum loom_status make_seq(struct loom_job *j, struct loom_err *err)
 		return st;
 	s->client = q->client;
 	s->n_first = first_of_type_1(j);
+	s->adapter = j->adapter;
 	s->sampling = q->sampling;
 	draw_seed(&s->sampling);
 	s->eos = cfg->eos_ids;

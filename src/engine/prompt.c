@@ -51,18 +51,55 @@ static enum loom_status count_prompt(struct loom_job *j, const char *text, size_
 	return st;
 }
 
-/* *text, *n: the text with the prompt that was asked for, or that the model always wants, before it. */
+/* The number of the task's adapter in j->adapter. */
+static enum loom_status find_task(struct loom_job *j, struct loom_err *err)
+{
+	const struct loom_config *cfg = &j->r->opened.model->cfg;
+	int32_t n_adapter = j->r->opened.model->plan.n_adapter;
+	char list[400] = "none";
+	size_t n = 0;
+	for (int32_t i = 0; j->req->task && i < n_adapter; i++) {
+		if (loom_str_eq(cfg->adapter_names[i], j->req->task))
+			j->adapter = i + 1;
+		if (n + 3 < sizeof list && n)
+			n += loom_str_copy(list + n, sizeof list - n, ", ");
+		if (n + 3 < sizeof list)
+			n += loom_str_copy(list + n, sizeof list - n, cfg->adapter_names[i]);
+	}
+	if (!j->req->task || j->adapter)
+		return LOOM_OK;
+	return loom_err_param(err, LOOM_E_INVALID, "task", "no task is named \"%.64s\"; this model has adapters for: %s", j->req->task, list);
+}
+
+/* The prompt that stands before the text: the one asked for, that of the task, or the one that the model always wants. */
+static enum loom_status choose_prompt(const struct loom_job *j, const char **out, struct loom_err *err)
+{
+	const struct loom_st_config *st = &j->r->opened.st;
+	const char *name = j->req->prompt_name;
+	*out = NULL;
+	if (name && name[0]) {
+		*out = prompt_text(st, name);
+		return *out ? LOOM_OK : unknown_prompt(st, name, err);
+	}
+	if (!name && j->adapter) {
+		*out = prompt_text(st, j->req->task);
+		*out = *out ? *out : j->r->opened.model->cfg.adapter_prompts[j->adapter - 1];
+	} else if (!name && st->default_prompt) {
+		*out = prompt_text(st, st->default_prompt);
+	}
+	return LOOM_OK;
+}
+
+/* *text, *n: the text with its prompt before it. */
 static enum loom_status with_prompt(struct loom_job *j, const char **text, size_t *n, struct loom_err *err)
 {
 	const struct loom_st_config *st = &j->r->opened.st;
-	const char *name = j->req->prompt_name ? j->req->prompt_name : st->default_prompt;
-	const char *before = name ? prompt_text(st, name) : NULL;
+	const char *before;
 	if (j->req->kind != LOOM_REQUEST_EMBED || j->req->scores)
 		return LOOM_OK;
-	if (j->req->prompt_name && !before)
-		return unknown_prompt(st, name, err);
-	if (!before || before[0] == 0)
-		return LOOM_OK;
+	enum loom_status rc = choose_prompt(j, &before, err);
+	if (rc || !before || before[0] == 0)
+		return rc;
 	size_t n_before = strlen(before);
 	char *both = loom_arena_alloc(&j->answer->arena, n_before + *n + 1, 1);
 	if (!both)
@@ -155,15 +192,18 @@ enum loom_status loom_job_tokens(struct loom_job *j, struct loom_err *err)
 {
 	const struct loom_request *q = j->req;
 	size_t n = q->n_ids;
+	enum loom_status st = find_task(j, err);
+	if (st)
+		return st;
 	j->ids = q->ids;
 	if (!q->ids) {
-		enum loom_status st = encode(j, err);
+		st = encode(j, err);
 		if (st)
 			return st;
 		j->ids = j->enc.ids;
 		n = j->enc.n;
 	}
-	enum loom_status st = check_length(j, &n, err);
+	st = check_length(j, &n, err);
 	if (!st)
 		st = map_rows(j, n, err);
 	if (!st)

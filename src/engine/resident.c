@@ -331,6 +331,16 @@ void loom_resident_site(const struct loom_resident *r, enum loom_site site, stru
 	loom_model_site(r->opened.model, site, out);
 }
 
+const char *loom_resident_task(const struct loom_resident *r, int32_t i)
+{
+	return i < r->opened.model->plan.n_adapter ? r->opened.model->cfg.adapter_names[i] : NULL;
+}
+
+const char *loom_resident_prompt(const struct loom_resident *r, int32_t i)
+{
+	return i < r->opened.st.n_prompt ? r->opened.st.prompts[i].name : NULL;
+}
+
 const struct loom_plan *loom_resident_plan(const struct loom_resident *r)
 {
 	return &r->opened.model->plan;

@@ -21,6 +21,7 @@
 	X(MIX_IN, "mix_in") X(MIX_GATES, "mix_gates") X(MIX_A, "mix_a") X(MIX_B, "mix_b") X(MIX_DT, "mix_dt") /* other mixers */ \
 	X(ROUTER, "router") X(CHOSEN, "chosen") X(MIX, "mix") /* logits, then probabilities; experts and weights; a shared expert's gate */ \
 	X(EMBED, "embed")   /* embeddings narrower than the stream */ \
+	X(ADAPT_LOW, "adapt_low") X(ADAPT, "adapt") /* low-rank adapters: between their two matrices, and what they add */ \
 	X(GATHERED, "gathered") X(NARROW, "narrow") X(LOGITS, "logits") /* rows whose logits are wanted */
 enum loom_slot {
 #define X(id, word) LOOM_SLOT_##id,

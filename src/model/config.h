@@ -145,6 +145,11 @@ struct loom_config {
 	double router_norm_add, router_norm_min, router_scale, router_jitter;
 	bool group_limit;             /* of n_expert_group groups only the n_expert_group_used best may give experts */
 	int32_t n_expert_group, n_expert_group_used, n_group_best;
+	/* low-rank adapters beside the matrices and tables, one a task: a text of task i is computed with W + adapter_alpha / adapter_rank * B_i A_i */
+	int32_t n_adapter, adapter_rank;
+	double adapter_alpha;
+	const char **adapter_names;   /* [n_adapter] */
+	const char **adapter_prompts; /* [n_adapter] what stands before a text of the task; "" nothing */
 	/* derived */
 	bool has_head;                /* a language-model head is wanted and can be bound */
 	bool tower;                   /* the text part of a larger model */

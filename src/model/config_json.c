@@ -190,6 +190,45 @@ static enum loom_status read_dtype(struct loom_config *cfg, const json_t *root, 
 	return rc;
 }
 
+/* What stands before a text of a task; NULL: out of memory. */
+static const char *adapter_prompt(struct loom_config *cfg, const json_t *root, const char *name)
+{
+	const json_t *prompts = cfg->family->adapter_prompts ? json_object_get(root, cfg->family->adapter_prompts) : NULL;
+	const char *text = json_string_value(json_object_get(prompts, name));
+
+	return loom_arena_strdup(&cfg->arena, text ? text : "");
+}
+
+/* The names of the adapters, whose weights have those numbers. */
+static enum loom_status read_adapters(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
+{
+	const char *key = cfg->family->adapters;
+	const json_t *list = key ? json_object_get(root, key) : NULL;
+	size_t n = json_array_size(list);
+
+	if (!list || json_is_null(list)) {
+		return LOOM_OK;
+	}
+	if (n == 0 || n > LOOM_MAX_ADAPTER || cfg->adapter_rank == 0 || (int64_t)n * cfg->adapter_rank > LOOM_MAX_EMBD) {
+		return loom_err_set(err, LOOM_E_MODEL, "%s: %s: expected a list of 1 to %d names, and a rank", where, key, LOOM_MAX_ADAPTER);
+	}
+	cfg->adapter_names = loom_arena_alloc(&cfg->arena, n, sizeof(*cfg->adapter_names));
+	cfg->adapter_prompts = loom_arena_alloc(&cfg->arena, n, sizeof(*cfg->adapter_prompts));
+	for (size_t i = 0; cfg->adapter_names && cfg->adapter_prompts && i < n; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+		if (!name || !*name) {
+			return loom_err_set(err, LOOM_E_MODEL, "%s: %s[%zu]: expected a name", where, key, i);
+		}
+		cfg->adapter_names[i] = loom_arena_strdup(&cfg->arena, name);
+		cfg->adapter_prompts[i] = adapter_prompt(cfg, root, name);
+		if (!cfg->adapter_names[i] || !cfg->adapter_prompts[i]) {
+			return loom_err_nomem(err, "adapters", n);
+		}
+	}
+	cfg->n_adapter = (int32_t)n;
+	return cfg->adapter_names && cfg->adapter_prompts ? LOOM_OK : loom_err_nomem(err, "adapters", n);
+}
+
 enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loom_family *f, const json_t *root, const char *where,
 	struct loom_err *err)
 {
@@ -221,6 +260,7 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (speaks(cfg->architecture) && !f->roles[LOOM_ROLE_HEAD_DENSE].hf));
 	rc = loom_config_rules(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_rows(cfg, f->keys, flat, where, err);
+	rc = rc ? rc : read_adapters(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_finish(cfg, where, err);
 	rc = rc ? rc : loom_rope_from_json(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_layers(cfg, flat, where, err);

@@ -160,5 +160,6 @@ bool loom_family_knows(const struct loom_family *f, const char *key)
 			return true;
 		}
 	}
-	return loom_words_have(f->ignored, key);
+	return loom_words_have(f->ignored, key) || (f->adapters && strcmp(f->adapters, key) == 0) ||
+		(f->adapter_prompts && strcmp(f->adapter_prompts, key) == 0);
 }

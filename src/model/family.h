@@ -74,6 +74,8 @@ struct loom_family {
 	const struct loom_layer_rule *layers; /* up to LOOM_TEST_END; NULL: none */
 	const struct loom_key_rule *rules; /* up to a NULL key; NULL: none */
 	const char *ignored;               /* keys of the configuration class that change nothing in what Loom computes; NULL: none */
+	const char *adapters;              /* the key that lists the names of low-rank adapters, one a task; NULL: the family has none */
+	const char *adapter_prompts;       /* the key of an object: what stands before the texts of each */
 	const char *rope;                  /* rope_parameters (JSON, compact) of a config that has neither these nor rope_scaling; NULL: plain ones */
 	struct loom_role_name roles[LOOM_N_ROLE];
 	const struct loom_block_choice *blocks; /* up to a NULL block */

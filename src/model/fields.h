@@ -19,7 +19,8 @@ struct loom_config;
 	X(D_EMBED, d_embed, INT, 1, LOOM_MAX_EMBD) X(POS_OFFSET, pos_offset, INT, 0, LOOM_MAX_VOCAB) \
 	X(POS_WHOLE, pos_whole, BOOL, 0, 0) X(EMBED_NARROW, embed_narrow, BOOL, 0, 0) X(EMBED_PROJECTED, embed_projected, BOOL, 0, 0) \
 	X(N_TASK, n_task, INT, 1, LOOM_MAX_VOCAB) X(N_GROUP, n_group, INT, 1, LOOM_MAX_LAYER) X(UP_FIRST, up_first, BOOL, 0, 0) \
-	X(MASK_ID, mask_id, INT, 0, LOOM_MAX_VOCAB) \
+	X(MASK_ID, mask_id, INT, 0, LOOM_MAX_VOCAB) X(ADAPTER_RANK, adapter_rank, INT, 1, LOOM_MAX_EMBD) \
+	X(ADAPTER_ALPHA, adapter_alpha, NUM, -1e6, 1e6) \
 	X(NORM, norm, NORM, 0, 0) X(NORM_EPS, norm_eps, NUM, 0, 1) X(NORM_ADD, norm_add, NUM, 0, 1) X(NORM_BIAS, norm_bias, BOOL, 0, 0) \
 	X(NORM_WEIGHT, norm_weight, BOOL, 0, 0) X(QK_NORM, qk_norm, QK_NORM, 0, 0) X(QK_NORM_BIAS, qk_norm_bias, BOOL, 0, 0) \
 	X(EMBED_NORM, embed_norm, BOOL, 0, 0) X(FINAL_NORM, final_norm, BOOL, 0, 0) X(HIDDEN_AFTER, hidden_after, BOOL, 0, 0) \

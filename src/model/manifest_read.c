@@ -521,7 +521,9 @@ static enum loom_status read_names(const struct reader *r, const json_t *root, s
 		(rc = list_of(r, json_object_get(root, "model_type"), "model_type", &f->types)) ||
 		(rc = list_of(r, json_object_get(root, "architectures"), "architectures", &f->architectures)) ||
 		(rc = list_of(r, json_object_get(root, "prefixes"), "prefixes", &f->prefixes)) ||
-		(rc = list_of(r, json_object_get(root, "ignored"), "ignored", &f->ignored))) {
+		(rc = list_of(r, json_object_get(root, "ignored"), "ignored", &f->ignored)) ||
+		(rc = text_of(r, json_object_get(root, "adapters"), "adapters", &f->adapters)) ||
+		(rc = text_of(r, json_object_get(root, "adapter_prompts"), "adapter_prompts", &f->adapter_prompts))) {
 		return rc;
 	}
 	f->name = f->name ? f->name : "custom";
@@ -560,8 +562,8 @@ static enum loom_status read_rope(const struct reader *r, const json_t *root, st
 enum loom_status loom_manifest_read(const char *text, size_t n, const char *where, struct loom_arena *arena, const struct loom_family **out,
 	struct loom_err *err)
 {
-	static const char *const names[] = {"loom", "name", "model_type", "architectures", "prefixes", "config", "layers", "rules", "ignored", "rope",
-		"weights", "blocks", "gguf", NULL};
+	static const char *const names[] = {"loom", "name", "model_type", "architectures", "prefixes", "config", "layers", "rules", "ignored", "adapters",
+		"adapter_prompts", "rope", "weights", "blocks", "gguf", NULL};
 	const struct reader r = {text, where, n, arena, err};
 	struct loom_family *f = loom_arena_alloc(arena, 1, sizeof(*f));
 	json_t *root = NULL;

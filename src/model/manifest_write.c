@@ -180,6 +180,12 @@ void loom_manifest_write(const struct loom_family *f, struct loom_buf *out)
 		put_list(out, f->ignored);
 		(void)loom_buf_puts(out, ",\n");
 	}
+	if (f->adapters) {
+		(void)loom_buf_printf(out, "\t\"adapters\": \"%s\",\n", f->adapters);
+	}
+	if (f->adapter_prompts) {
+		(void)loom_buf_printf(out, "\t\"adapter_prompts\": \"%s\",\n", f->adapter_prompts);
+	}
 	if (f->rope) {
 		(void)loom_buf_printf(out, "\t\"rope\": %s,\n", f->rope);
 	}

@@ -63,6 +63,10 @@ static int32_t slot_width(const struct loom_config *c, enum loom_slot slot)
 		return 1;
 	case LOOM_SLOT_EMBED:
 		return c->d_embed;
+	case LOOM_SLOT_ADAPT_LOW:
+		return c->n_adapter * c->adapter_rank;
+	case LOOM_SLOT_ADAPT:
+		return most(most(slot_width(c, LOOM_SLOT_QKV), slot_width(c, LOOM_SLOT_FFN)), c->n_embd);
 	case LOOM_SLOT_LOGITS:
 		return c->n_vocab;
 	default:
@@ -146,6 +150,9 @@ void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct
 		what.n_col = 1;
 		op->bias = loom_bind(&b->bind, &what, parts, n);
 	}
+	if (n == 1) {
+		loom_plan_adapt(b, parts[0].role, in, out);
+	}
 }
 
 /* A looked-up row, added unless it is the first. */
@@ -163,6 +170,7 @@ static struct loom_op *add_embed(struct loom_builder *b, enum loom_role role, en
 	op->scale = first ? (float)c->embed_scale : 1.0f;
 	op->w = loom_bind(&b->bind, &what, &part, 1);
 	b->p->weights[op->w].lookup = matrix;
+	loom_plan_adapt_table(b, role, index, (int32_t)rows, out);
 	return op;
 }
 
@@ -379,8 +387,8 @@ static enum loom_status make_room(struct loom_plan *p, const struct loom_config 
 		}
 		n++;
 	}
-	n_op = OPS_OUTSIDE + n * OPS_A_STEP;
-	n_weight = WEIGHTS_OUTSIDE + n * WEIGHTS_A_STEP + n_expert;
+	n_op = OPS_OUTSIDE + n * OPS_A_STEP + 3 * (size_t)c->n_adapter;
+	n_weight = WEIGHTS_OUTSIDE + n * WEIGHTS_A_STEP + n_expert + 3 * (size_t)c->n_adapter; /* an adapter of each embedding */
 	p->ops = loom_arena_alloc(arena, n_op, sizeof(*p->ops));
 	p->weights = loom_arena_alloc(arena, n_weight, sizeof(*p->weights));
 	p->ropes = loom_arena_alloc(arena, (size_t)c->n_rope + 1, sizeof(*p->ropes));

@@ -47,6 +47,10 @@ void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_vi
 /* Relative positions: what is before the layers; what the layer's ATTEND adds to scores. plan_relative.c */
 void loom_plan_relative_begin(struct loom_builder *b);
 void loom_plan_relative(struct loom_builder *b);
+/* What low-rank adapters add to a product that was just made, or to rows of a table that were looked up: nothing where the role has none.
+ * plan_adapters.c */
+void loom_plan_adapt(struct loom_builder *b, enum loom_role role, struct loom_view in, struct loom_view out);
+void loom_plan_adapt_table(struct loom_builder *b, enum loom_role role, enum loom_index_kind index, int32_t rows, struct loom_view out);
 /* One step of a block program. plan_steps.c */
 void loom_plan_step(struct loom_builder *b, const struct loom_step *s);
 

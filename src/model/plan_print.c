@@ -11,7 +11,7 @@ static const char *const op_names[LOOM_N_OP] = {
 	[LOOM_OP_KV_STORE] = "kv_store", [LOOM_OP_ATTEND] = "attend", [LOOM_OP_ACT] = "act", [LOOM_OP_GATE] = "gate", [LOOM_OP_ADD] = "add",
 	[LOOM_OP_JOIN] = "join", [LOOM_OP_CONV] = "conv", [LOOM_OP_SCAN] = "scan",
 	[LOOM_OP_SCAN_HEADS] = "scan_head", [LOOM_OP_DELTA] = "delta", [LOOM_OP_ROUTE] = "route", [LOOM_OP_EXPERTS] = "experts",
-	[LOOM_OP_SCALE] = "scale", [LOOM_OP_TEMPER] = "temper", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip",
+	[LOOM_OP_SCALE] = "scale", [LOOM_OP_TEMPER] = "temper", [LOOM_OP_SOFTCAP] = "softcap", [LOOM_OP_CLIP] = "clip", [LOOM_OP_ADAPT] = "adapt",
 	[LOOM_OP_GATHER] = "gather", [LOOM_OP_TAP] = "tap"};
 static const char *const act_names[LOOM_N_ACT] = {"silu", "gelu_erf", "gelu_tanh", "relu", "relu2", "quick_gelu", "tanh",
 	"sigmoid", "linear", "xielu"};
@@ -160,6 +160,9 @@ static void put_details(const struct loom_plan *p, const struct loom_op *op, str
 		break;
 	case LOOM_OP_TEMPER:
 		(void)loom_buf_printf(out, "  %.9g, every %d positions", (double)op->scale, op->every);
+		break;
+	case LOOM_OP_ADAPT:
+		(void)loom_buf_printf(out, "  one of %d, times %.9g", op->n_group, (double)op->scale);
 		break;
 	case LOOM_OP_ACT:
 	case LOOM_OP_GATE:

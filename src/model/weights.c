@@ -168,8 +168,8 @@ static bool shape_is(const struct loom_tensor *t, bool vector, int64_t planes, i
 	if (planes > 0) {
 		return t->n_dim == 3 && t->shape[0] == planes && t->shape[1] == rows && t->shape[2] == cols;
 	}
-	if (t->n_dim == 3 && t->shape[1] == 1) { /* a convolution's [columns, 1, taps] */
-		return t->shape[0] == rows && t->shape[2] == cols;
+	if (t->n_dim == 3) { /* a convolution's [columns, 1, taps], adapters of all tasks */
+		return t->shape[0] * t->shape[1] == rows && t->shape[2] == cols;
 	}
 	if (t->n_dim == 1 && rows == 1) { /* GGUF's shared expert's gate */
 		return t->shape[0] == cols;
@@ -227,7 +227,10 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		loom_binder_note(&b->missing, &b->n_missing, text);
 		return;
 	}
-	if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf &&
+	if (p->n_side > 1) {
+		rows *= p->n_side;
+		cols /= p->n_side;
+	} else if (w->kind == LOOM_WEIGHT_MATRIX && !b->gguf &&
 		(p->n_plane > 0 ? loom_bind_stacked : loom_bind_quantized)(b, w, p, what, names, n_row, transposed)) {
 		return;
 	}
@@ -252,7 +255,7 @@ static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct
 		return;
 	}
 	w->part[w->n_part++] = (struct loom_weight_part){.tensor = t, .n_row = p->n_row, .row0 = p->plane * rows + p->row0, .group = p->group,
-		.stride = p->stride, .transposed = transposed, .rope_unpermute = b->gguf ? p->unpermute : 0};
+		.stride = p->stride, .transposed = transposed, .n_side = p->n_side, .rope_unpermute = b->gguf ? p->unpermute : 0};
 }
 
 static bool quantized(const struct loom_weight_part *p)

@@ -34,6 +34,7 @@ struct loom_bind_part {
 	int32_t row0, group, stride; /* as in loom_weight_part */
 	int32_t head;       /* fills "%h" in the name */
 	int32_t n_plane, plane; /* the tensor is n_plane matrices, and this is one of them; n_plane 0: it is a matrix */
+	int32_t n_side;     /* the tensor is [n_side, n_row, n_col / n_side]: matrices that stand side by side in the weight */
 	bool turned;        /* stored the other way round: [in, out], or a TABLE's [columns, rows] (also [columns, 1, rows]) */
 };
 /* What a weight is called and how it is kept. */

@@ -26,7 +26,8 @@ enum loom_status loom_runner_init(struct loom_runner *r, const struct loom_backe
 	*r = (struct loom_runner){.backend = b, .state = state, .plan = plan, .max_tok = o->max_tok, .max_out = o->max_out,
 		.now_ms = loom_clock_ms};
 	r->whole = !plan->causal || looks_at_length(plan);
-	r->share = !r->whole && keep > 0 && plan->state_floats == 0; /* what a state was at the end of a page is not kept */
+	/* what a state was at the end of a page is not kept; nor do pages say by which adapter they were filled */
+	r->share = !r->whole && keep > 0 && plan->state_floats == 0 && plan->n_adapter == 0;
 	enum loom_status st = loom_kv_init(&r->kv, o->n_page, r->share ? keep : 0, err);
 	if (st)
 		return st;

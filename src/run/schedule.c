@@ -134,7 +134,7 @@ static void add_span(struct loom_runner *r, struct loom_seq *s, int32_t n, bool 
 	p->rows = (struct loom_capture_span){.pos0 = pos0, .row0 = r->n_tok, .n_row = k, .out0 = out0, .n_out = n_out,
 		.out_pos = r->out_pos + out0, .last = s->last};
 	/* rotary types that look at the length see the whole prompt, or the length at a generated token's step */
-	r->batch[r->n_span] = (struct loom_batch_seq){.row0 = r->n_tok, .n_row = k, .pos0 = pos0, .pages = s->pages, .state = s->state,
+	r->batch[r->n_span] = (struct loom_batch_seq){.row0 = r->n_tok, .n_row = k, .pos0 = pos0, .pages = s->pages, .state = s->state, .adapter = s->adapter,
 		.rope_len = s->phase == LOOM_PHASE_PREFILL ? s->n_prompt : pos0 + k};
 	for (int32_t i = 0, counted = 0; i < k; i++) {
 		int32_t row = r->n_tok + i, id = s->ids[pos0 + i];

@@ -30,6 +30,7 @@ struct loom_seq {
 	/* asked */
 	int32_t n_prompt;             /* P, at least 1 */
 	int32_t n_first;              /* tokens from here on are of type 1: the second text of a pair */
+	int32_t adapter;              /* the model's, from 1; 0 none */
 	int32_t n_limit;              /* positions it may have in all; n_limit - n_prompt tokens are generated at most */
 	struct loom_sampling sampling;
 	const int32_t *eos;           /* [n_eos] */

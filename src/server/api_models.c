@@ -184,6 +184,17 @@ static void put_sites(struct loom_json_out *j, const struct loom_resident *r)
 	loom_json_close(j, '}');
 }
 
+static void put_names(struct loom_json_out *j, const char *key, const struct loom_resident *r,
+	const char *(*name)(const struct loom_resident *r, int32_t i))
+{
+	loom_json_key(j, key);
+	loom_json_open(j, '[');
+	for (int32_t i = 0; name(r, i); i++) {
+		loom_json_put_str(j, name(r, i));
+	}
+	loom_json_close(j, ']');
+}
+
 enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 {
 	struct loom_model_info info, seen;
@@ -209,6 +220,8 @@ enum loom_status loom_api_model(struct loom_exchange *x, struct loom_err *err)
 	loom_json_open(&j, '{');
 	put_info(&j, &info);
 	put_sites(&j, r);
+	put_names(&j, "prompts", r, loom_resident_prompt);
+	put_names(&j, "tasks", r, loom_resident_task);
 	loom_json_close(&j, '}');
 	loom_engine_release(x->engine, r);
 	return loom_exchange_done(x, err);

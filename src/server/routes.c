@@ -52,7 +52,8 @@ static const char answer_models[] = OBJECT("\"loaded_models\":" LIST_OF(MAP) ",\
 static const char answer_load[] = OBJECT("\"model_id\":" STRING ",\"device\":" STRING ",\"dtype\":" STRING ",\"hidden_size\":" INTEGER
 	",\"num_layers\":" INTEGER ",\"load_time_seconds\":" NUMBER ",\"loader_type\":" STRING ",\"quantization\":" MAYBE_STRING,
 	"\"model_id\",\"device\",\"dtype\",\"hidden_size\",\"num_layers\",\"load_time_seconds\",\"loader_type\",\"quantization\"");
-static const char answer_model[] = OBJECT("\"model_id\":" STRING ",\"state\":" STRING ",\"sites\":" MAP, "\"model_id\",\"state\",\"sites\"");
+static const char answer_model[] = OBJECT("\"model_id\":" STRING ",\"state\":" STRING ",\"sites\":" MAP ",\"prompts\":" LIST_OF(STRING)
+	",\"tasks\":" LIST_OF(STRING), "\"model_id\",\"state\",\"sites\",\"prompts\",\"tasks\"");
 static const char answer_unload[] = OBJECT("\"status\":" STRING ",\"model_id\":" STRING, "\"status\",\"model_id\"");
 static const char answer_loaders[] = OBJECT("\"loaders\":" MAP ",\"fallback_order\":" LIST_OF(STRING), "\"loaders\",\"fallback_order\"");
 static const char answer_probe[] = OBJECT("\"model_id\":" STRING ",\"configured_loader\":" MAYBE_STRING ",\"detected_loader\":" MAYBE_STRING

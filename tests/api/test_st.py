@@ -104,3 +104,40 @@ def test_what_does_not_fit_together_is_refused(post):
     assert r.status_code == 422 and "90" in r.json()["error"]["message"]
     r = post("/rerank", **dict(model=str(folder), query="a", texts=[]))
     assert r.status_code == 422
+
+
+JINA = Path(__file__).parent.parent / "models" / "jina_embeddings_v3-flash"
+TASKS = ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"]
+
+
+def test_tasks_have_adapters_of_their_own_and_share_a_batch(post):
+    plain = post("/embed", model=str(JINA), text="Hello").json()["embedding"]
+    vectors = [post("/embed", model=str(JINA), text="Hello", task=t, prompt_name="").json()["embedding"] for t in TASKS]
+    assert len({tuple(v) for v in [plain, *vectors]}) == 6
+    assert post("/embed/batch", model=str(JINA), texts=["Hello", "x" * 50], task=TASKS[2]).json()["embeddings"][0] == vectors[2]
+
+
+def test_a_task_brings_its_prompt_unless_another_is_named(post, tmp_path):
+    with_prompt = post("/embed", model=str(JINA), text="Q: Hello", task=TASKS[0], prompt_name="").json()["embedding"]
+    assert post("/embed", model=str(JINA), text="Hello", task=TASKS[0]).json()["embedding"] == with_prompt
+    shutil.copytree(JINA, tmp_path / "jina")
+    (tmp_path / "jina" / "modules.json").write_text(json.dumps([
+        dict(idx=0, name="0", path="", type="custom_st.Transformer"), dict(idx=1, name="1", path="1_Pooling", type="sentence_transformers.models.Pooling"),
+        dict(idx=2, name="2", path="2_Normalize", type="sentence_transformers.models.Normalize")]))
+    (tmp_path / "jina" / "1_Pooling").mkdir()
+    (tmp_path / "jina" / "1_Pooling" / "config.json").write_text(json.dumps(dict(word_embedding_dimension=20, pooling_mode_mean_tokens=True)))
+    (tmp_path / "jina" / "config_sentence_transformers.json").write_text(json.dumps(dict(prompts={TASKS[0]: "find: ", "other": "so: "})))
+    named = {p: post("/embed", model=str(tmp_path / "jina"), text="Hello", task=TASKS[0], **p_name).json()["embedding"]
+             for p, p_name in (("find: ", {}), ("so: ", dict(prompt_name="other")), ("", dict(prompt_name="")))}
+    for prompt, vector in named.items():
+        full = post("/embed", model=str(JINA), text=prompt + "Hello", task=TASKS[0], prompt_name="", normalize=True).json()["embedding"]
+        assert np.abs(np.array(full) - np.array(vector)).max() < 1e-6
+
+
+def test_unknown_tasks_are_refused_with_those_there_are(post, server):
+    r = post("/embed", model=str(JINA), text="x", task="separate")
+    assert r.status_code == 422 and r.json()["error"]["param"] == "task"
+    assert r.json()["detail"] == 'no task is named "separate"; this model has adapters for: ' + ", ".join(TASKS)
+    r = post("/embed", model=str(MODELS[0]), text="x", task="separation")
+    assert r.status_code == 422 and "this model has adapters for: none" in r.json()["detail"]
+    assert server.client.get("/models/" + str(JINA)).json()["tasks"] == TASKS

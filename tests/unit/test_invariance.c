@@ -50,6 +50,7 @@ static struct states run_alone(const char *model, int p, int n_thread, int step)
 	struct loom_resident *r = tiny_open(e, model);
 	make_ids(ids, prompt_len[p], (uint32_t)p + 1);
 	tiny_request(&q, &spec, tiny_causal(r), ids, prompt_len[p], 0);
+	q.task = tiny_task(r, p);
 	tiny_run(e, r, &q, &a);
 	struct states s = take(&a);
 	loom_answer_release(&a);
@@ -103,6 +104,7 @@ static void run_together(const char *model, struct together *t, void (*change)(s
 	for (int p = 0; p < N_PROMPT; p++) {
 		make_ids(t->ids[p], prompt_len[p], (uint32_t)p + 1);
 		tiny_request(&t->q[p], &t->spec[p], tiny_causal(r), t->ids[p], prompt_len[p], 0);
+		t->q[p].task = tiny_task(r, p);
 		if (change)
 			change(t, p);
 		loom_answer_init(&t->a[p]);

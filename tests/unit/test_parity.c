@@ -40,6 +40,16 @@ static void compare_rows(const char *what, const float *mine, const float *ref, 
 		fail_msg("%s: differs by %g of %g", what, worst, top);
 }
 
+/* The name of prompt i's task, whose adapter computes it. */
+static const char *task_of(const struct loom_resident *r, struct loom_store *x, int i)
+{
+	size_t n = 0;
+	int32_t *task = expected_read(x, "task", i, &n);
+	const char *name = task && *task >= 0 ? loom_resident_task(r, *task) : NULL;
+	loom_free(task);
+	return name;
+}
+
 static void check_states(struct loom_engine *e, struct loom_resident *r, struct loom_store *x, const char *model, int i)
 {
 	size_t n_ids = 0, n_ref = 0;
@@ -49,6 +59,7 @@ static void check_states(struct loom_engine *e, struct loom_resident *r, struct 
 	struct loom_capture_spec spec;
 	struct loom_answer a;
 	tiny_request(&q, &spec, tiny_causal(r), ids, n_ids, 0);
+	q.task = task_of(r, x, i);
 	tiny_run(e, r, &q, &a);
 	assert_int_equal(a.n_capture, 1);
 	struct loom_answer_tensor *t = &a.captures[0];

@@ -21,6 +21,8 @@ class Tiny:
     last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width
     tune: Callable = None  # (model): after its weights have been drawn
     cache: bool = True  # greedy steps go through transformers' cache; False where it gives other numbers than the whole text
+    tasks: tuple = ()  # of the prompts, by number; -1 none
+    adapted: Callable = None  # (model, task): the model as the task's adapter makes it, for the expected states
     encoder: bool = False  # of a model with two halves the first counts
 
 

@@ -76,29 +76,63 @@ def new_config(c):
             "rope_theta": rope["rope_theta"], "layer_norm_type": "layer_norm", "torch_dtype": "float32", "unpad_inputs": False}
 
 
+TASKS = ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"]
+RANK, ALPHA = 2, 3
+
+
+def adapter(name, shape):
+    """A and B of all tasks beside the matrix or table `name` of Jina's own names: [tasks, rank, in] and [tasks, out, rank], or of a table
+    [tasks, rows, rank] and [tasks, rank, width]. Drawn by name, so that what is stored and what is expected are the same."""
+    import torch
+    g = torch.Generator().manual_seed(sum(map(ord, name)))
+    out, width = shape
+    sizes = ((out, RANK), (RANK, width)) if "embeddings" in name else ((RANK, width), (out, RANK))
+    return [(torch.randn(len(TASKS), *s, generator=g) * 0.2).to(torch.bfloat16) for s in sizes]
+
+
+def flash_adapted(model, task):
+    """transformers' model with the task's adapters added to its weights: W + alpha / rank * B A, of a table A B."""
+    import copy
+    import re
+    import torch
+    model = copy.deepcopy(model)
+    t = dict(model.named_parameters())
+    with torch.no_grad():
+        for k, v in t.items():
+            if v.dim() != 2 or "pooler" in k or re.search("[kv]_proj", k):
+                continue
+            parts = [t[k.replace("q_proj", p)] for p in ("q_proj", "k_proj", "v_proj")] if "q_proj" in k else [v]
+            whole = torch.cat([p.data for p in parts])
+            a, b = (x[task].float() for x in adapter(flash_name(k), whole.shape))
+            whole += ALPHA / RANK * (a @ b if "embeddings" in k else b @ a)
+            for p, new in zip(parts, whole.split([p.shape[0] for p in parts])):
+                p.copy_(new)
+    return model
+
+
+def flash_name(k):
+    import re
+    k = k.replace("embeddings.LayerNorm", "emb_ln")
+    for a, b in (("self_attn.q_proj", "mixer.Wqkv"), ("self_attn.o_proj", "mixer.out_proj"), ("post_attention_layernorm", "norm1"),
+                 ("post_mlp_layernorm", "norm2")):
+        k = k.replace(a, b)
+    return re.sub(r"^layers\.", "encoder.layers.", k)
+
+
 def flash_names(t):
-    """As Jina's authors wrote v3: XLM-R flash, with adapters (which no text without a task uses) beside each matrix."""
+    """As Jina's authors wrote v3: XLM-R flash, with adapters beside each matrix and table."""
     import re
     import torch
     out = {}
     for k, v in t.items():
-        k = k.replace("embeddings.LayerNorm", "emb_ln")
-        m = re.match(r"layers\.(\d+)\.(.*)", k)
-        if m:
-            i, rest = m.groups()
-            p = f"encoder.layers.{i}."
-            if "q_proj" in rest:
-                k = p + rest.replace("self_attn.q_proj", "mixer.Wqkv")
-                v = torch.cat([t[f"layers.{i}." + rest.replace("q_proj", x)] for x in ("q_proj", "k_proj", "v_proj")])
-            elif "k_proj" in rest or "v_proj" in rest:
-                continue
-            else:
-                for a, b in (("self_attn.o_proj", "mixer.out_proj"), ("post_attention_layernorm", "norm1"), ("post_mlp_layernorm", "norm2")):
-                    rest = rest.replace(a, b)
-                k = p + rest
-        if v.dim() == 2 and "token_type" not in k:
+        if re.search("[kv]_proj", k):
+            continue
+        if "q_proj" in k:
+            v = torch.cat([t[k.replace("q_proj", x)] for x in ("q_proj", "k_proj", "v_proj")])
+        k = flash_name(k)
+        if v.dim() == 2:
             stem = k[:-len("weight")] + "parametrizations.weight."
-            out[stem + "0.lora_A"], out[stem + "0.lora_B"] = torch.ones(5, 1, v.shape[1]), torch.ones(5, v.shape[0], 1)
+            out["roberta." + stem + "0.lora_A"], out["roberta." + stem + "0.lora_B"] = adapter(k, v.shape)
             k = stem + "original"
         out["roberta." + k] = v
     return out
@@ -108,8 +142,8 @@ def flash_config(c):
     return dict(architectures=["XLMRobertaModel"], model_type="xlm-roberta", vocab_size=c["vocab_size"], hidden_size=c["hidden_size"],
                 num_hidden_layers=c["num_hidden_layers"], num_attention_heads=c["num_attention_heads"], intermediate_size=c["intermediate_size"],
                 max_position_embeddings=c["max_position_embeddings"] + 2, type_vocab_size=1, layer_norm_eps=c["layer_norm_eps"], pad_token_id=1,
-                hidden_act="gelu", position_embedding_type="rotary", rotary_emb_base=20000.0, lora_rank=1, lora_alpha=1,
-                lora_adaptations=["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"])
+                hidden_act="gelu", position_embedding_type="rotary", rotary_emb_base=20000.0, lora_rank=RANK, lora_alpha=ALPHA,
+                lora_adaptations=TASKS, task_instructions={k: "Q: " if k.endswith("query") else "" for k in TASKS})
 
 
 def modern_old(c):
@@ -147,7 +181,8 @@ VARIANTS = {
                     lengths=LENGTHS),
     "jina_embeddings_v3": Tiny(lambda: tf.JinaEmbeddingsV3Config(**dict(ROPE, type_vocab_size=1)), tf.JinaEmbeddingsV3Model, lengths=LENGTHS),
     "jina_embeddings_v3-flash": Tiny(lambda: tf.JinaEmbeddingsV3Config(**dict(ROPE, type_vocab_size=1)), tf.JinaEmbeddingsV3Model,
-                                     lengths=LENGTHS, weights=flash_names, config_last=flash_config),
+                                     lengths=(1, 67, 9, 9, 9, 9, 9), tasks=(-1, 0, 1, 2, 3, 4, -1), adapted=flash_adapted, weights=flash_names,
+                                     config_last=flash_config),
     "eurobert": Tiny(lambda: tf.EuroBertConfig(**{k: v for k, v in ROPE.items() if k != "type_vocab_size"}, num_key_value_heads=1),
                      tf.EuroBertModel, lengths=LENGTHS),
     "esm2": Tiny(lambda: tf.EsmConfig(**ESM, position_embedding_type="rotary", token_dropout=True), tf.EsmModel, lengths=LENGTHS,

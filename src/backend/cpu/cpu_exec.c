@@ -129,6 +129,37 @@ static float temper(const struct loom_device_state *s, const struct loom_op *op,
 	return 1.0f + op->scale * logf(1.0f + floorf((float)(s->batch->pos[row] + op->index_add) / (float)op->every));
 }
 
+/* The adapter that the row's sequence has chosen. */
+static int32_t adapter_of(const struct loom_device_state *s, int32_t row)
+{
+	int32_t lo = 0, hi = s->batch->n_seq;
+
+	while (hi - lo > 1) {
+		int32_t mid = lo + (hi - lo) / 2;
+		if (s->batch->seqs[mid].row0 <= row) {
+			lo = mid;
+		} else {
+			hi = mid;
+		}
+	}
+	return s->batch->seqs[lo].adapter;
+}
+
+static void adapt_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
+{
+	size_t run = (size_t)(op->out.width / op->n_group);
+	float *x = loom_cpu_at(s, &op->out, row);
+	int32_t mine = adapter_of(s, row) - 1;
+
+	for (int32_t i = 0; i < op->n_group; i++, x += run) {
+		if (i == mine) {
+			s->rows->scale(op->scale, x, x, run);
+		} else {
+			memset(x, 0, run * sizeof(*x));
+		}
+	}
+}
+
 static void one_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)
 {
 	size_t n = (size_t)op->out.width;
@@ -167,6 +198,9 @@ static void one_row(const struct loom_device_state *s, const struct loom_op *op,
 		break;
 	case LOOM_OP_TEMPER:
 		s->rows->scale(temper(s, op, row), loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);
+		break;
+	case LOOM_OP_ADAPT:
+		adapt_row(s, op, row);
 		break;
 	case LOOM_OP_SOFTCAP:
 		s->rows->softcap(op->scale, loom_cpu_at(s, &op->a, row), loom_cpu_at(s, &op->out, row), n);

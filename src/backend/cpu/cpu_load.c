@@ -133,12 +133,12 @@ struct loading {
 
 static int64_t stored_rows(const struct loom_weight *w, const struct loom_weight_part *p)
 {
-	return p->transposed ? w->n_col : p->n_row;
+	return p->transposed ? w->n_col : p->n_side > 1 ? p->n_row * p->n_side : p->n_row;
 }
 
 static int64_t stored_columns(const struct loom_weight *w, const struct loom_weight_part *p)
 {
-	return p->transposed ? p->n_row : w->n_col;
+	return p->transposed ? p->n_row : p->n_side > 1 ? w->n_col / p->n_side : w->n_col;
 }
 
 /* Where a row of the part is in the tensor. */
@@ -219,6 +219,20 @@ static void place_rows(const struct loom_cpu_weight *cw, int64_t row, int64_t n,
 	} else {
 		loom_pack_rows(p, row, n, rows);
 	}
+}
+
+/* All rows of matrices that stand side by side. to: room for them. */
+static void place_side_by_side(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct loom_weight_part *p, const struct piece *x,
+	size_t size, const void *rows, void *to)
+{
+	size_t n = (size_t)p->n_row, side = (size_t)(w->n_col / p->n_side) * size;
+
+	for (size_t i = 0; i < (size_t)p->n_side; i++) {
+		for (size_t r = 0; r < n; r++) {
+			memcpy((char *)to + (r * (size_t)p->n_side + i) * side, (const char *)rows + (i * n + r) * side, side);
+		}
+	}
+	place_rows(cw, x->dst0, p->n_row, to);
 }
 
 static void place(struct loom_cpu_weight *cw, const struct loom_weight *w, const struct loom_weight_part *p, const struct piece *x,
@@ -312,7 +326,11 @@ static void load_piece(void *ctx, size_t item, int thread)
 	}
 	kept = w->kind == LOOM_WEIGHT_MATRIX ? part_type(w, x->part) : w->dtype;
 	rows = convert(p->tensor->dtype, kept, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
-	place(&l->model->weights[x->weight], w, p, x, kept, rows);
+	if (p->n_side > 1) {
+		place_side_by_side(&l->model->weights[x->weight], w, p, x, kept == LOOM_F32 ? 4 : 2, rows, rows == narrow ? (void *)wide : narrow);
+	} else {
+		place(&l->model->weights[x->weight], w, p, x, kept, rows);
+	}
 	report(l, bytes, thread);
 }
 
@@ -322,7 +340,7 @@ static int64_t rows_a_piece(const struct loom_weight *w, const struct loom_weigh
 	uint64_t one = row_bytes(w, p, 1);
 	int64_t n = one ? (int64_t)(PIECE_BYTES / one) : 1;
 
-	return n > 0 ? n : 1;
+	return p->n_side > 1 ? stored_rows(w, p) : n > 0 ? n : 1;
 }
 
 static enum loom_status check_types(const struct loom_plan *plan, struct loom_err *err)

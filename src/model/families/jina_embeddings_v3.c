@@ -1,4 +1,4 @@
-/* jina_embeddings_v3.c: Jina Embeddings v3: RoBERTa with rotary positions. Task adapters are not merged: the base model answers. */
+/* jina_embeddings_v3.c: Jina Embeddings v3 as transformers writes it: RoBERTa with rotary positions. Its adapters are in the published form (roberta.c). */
 #include "bert_like.h"
 
 static const struct loom_key keys[] = {

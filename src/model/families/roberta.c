@@ -5,10 +5,10 @@ static const struct loom_key keys[] = {
 	USUAL_SIZES, BERT_FEATURES, ALWAYS(EMBED_NORM, "true"), KEY(N_CTX, "max_position_embeddings", "512"), KEY(N_TYPE, "type_vocab_size", "2"),
 	MAPPED(POS, "position_embedding_type", "learned", "absolute=learned|rotary=rotary"), KEY(ROPE_THETA, "rotary_emb_base", "10000"),
 	ALWAYS(POS_WHOLE, "true"), MAPPED(POS_OFFSET, "pad_token_id", "2", "+1"), ALWAYS(HEAD_ACT, "gelu"),
-	ALWAYS(CLASS_ACT, "tanh"), END_KEYS};
+	ALWAYS(CLASS_ACT, "tanh"), KEY(ADAPTER_RANK, "lora_rank", NULL), KEY(ADAPTER_ALPHA, "lora_alpha", "1"), END_KEYS};
 static const struct loom_key_rule rules[] = {{"is_decoder", "false"}, END_RULES};
-/* Jina Embeddings v3 as its authors wrote it ("XLM-R flash") has names of its own, and low-rank adapters for tasks beside each matrix: they are
- * not applied, which is what its own code does for a text without a task. */
+/* Jina Embeddings v3 as its authors wrote it ("XLM-R flash") has names of its own, and low-rank adapters for tasks beside each matrix and
+ * embedding. */
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_roberta = {
@@ -18,11 +18,14 @@ const struct loom_family loom_family_roberta = {
 		"RobertaForQuestionAnswering|XLMRobertaModel|XLMRobertaForMaskedLM|XLMRobertaForSequenceClassification|"
 		"XLMRobertaForTokenClassification|XLMRobertaForQuestionAnswering|CamembertModel|CamembertForMaskedLM|"
 		"CamembertForSequenceClassification|CamembertForTokenClassification|CamembertForQuestionAnswering|Data2VecTextModel|"
-		"Data2VecTextForMaskedLM|Data2VecTextForSequenceClassification|Data2VecTextForTokenClassification|Data2VecTextForQuestionAnswering",
+		"XLMRobertaLoRA|Data2VecTextForMaskedLM|Data2VecTextForSequenceClassification|Data2VecTextForTokenClassification|"
+		"Data2VecTextForQuestionAnswering",
 	.prefixes = "|roberta.|camembert.|data2vec_text.",
 	.keys = keys,
-	.ignored = BERT_IGNORED "|lora_adaptations|lora_rank|lora_alpha|lora_dropout_p|lora_main_params_trainable|lora_prompts|task_instructions|"
-		"matryoshka_dimensions|truncate_dim|use_flash_attn|emb_pooler|load_trained_adapters",
+	.adapters = "lora_adaptations",
+	.adapter_prompts = "task_instructions",
+	.ignored = BERT_IGNORED "|lora_dropout_p|lora_main_params_trainable|lora_prompts|matryoshka_dimensions|truncate_dim|use_flash_attn|"
+		"emb_pooler|load_trained_adapters",
 	.roles = {
 		[LOOM_ROLE_EMBED_TOKEN] = {"embeddings.word_embeddings", "token_embd"},
 		[LOOM_ROLE_EMBED_POSITION] = {"embeddings.position_embeddings", "position_embd"},
