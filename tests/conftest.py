@@ -27,13 +27,13 @@ class Server:
         else:
             raise RuntimeError("the server did not start")
         self.port = int(self.url.rsplit(":", 1)[1])
-        self.client = httpx.Client(base_url=self.url, timeout=120)
+        self.client = httpx.Client(base_url=self.url, timeout=600)
 
     def stop(self):
         self.client.close()
         self.p.terminate()
         self.p.stderr.close()
-        return self.p.wait(30)
+        return self.p.wait(300)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,10 @@ import signal
 import threading
 import time
 
+import httpx
+
+from test_http import until
+
 
 def test_load_list_unload(new_server, tiny):
     s = new_server("--max-models", "2", "--log-level", "error")
@@ -60,13 +64,14 @@ def test_sigterm_lets_work_finish(new_server, tiny):
     s = new_server("--log-level", "error")
     got = []
     s.client.post("/generate", json=dict(model=tiny("llama-gqa"), prompt=[1], max_tokens=1))
-    t = threading.Thread(target=lambda: got.append(s.client.post("/generate", json=dict(model=tiny("llama-gqa"), prompt=[1, 2], max_tokens=200))))
+    t = threading.Thread(target=lambda: got.append(s.client.post("/generate", json=dict(model=tiny("llama-gqa"), prompt=[1, 2], max_tokens=2000))))
     t.start()
-    time.sleep(0.05)
+    with httpx.Client(base_url=s.url, timeout=600) as c:
+        until(lambda: got or c.get("/models").json()["loaded_models"][0]["in_flight"] == 1)
     s.p.send_signal(signal.SIGTERM)
     t.join()
     assert got[0].status_code in (200, 503)
-    assert s.p.wait(60) == 0
+    assert s.p.wait(300) == 0
 
 
 def test_starts_quickly(new_server):
@@ -74,7 +79,7 @@ def test_starts_quickly(new_server):
     s = new_server("--log-level", "error")
     took = time.time() - t
     assert s.stop() == 0
-    assert took < 30  # a bound for broken, not for slow: docs/performance.md has the number
+    assert took < 300  # a bound for broken, not for slow: docs/performance.md has the number
 
 
 def test_what_one_model_is_said_to_be(new_server, tiny):

@@ -57,7 +57,7 @@ def test_bodies_that_end_early(server, control):
         with connect(server) as s:
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
-            got = read_all(s, 30)
+            got = read_all(s)
         assert not got or answers(got)[0][0] == 400
     assert control() == before
 
@@ -100,7 +100,7 @@ def test_an_early_error_can_be_read_by_who_still_sends(new_server):
                         time.sleep(0.01)
                 except (BrokenPipeError, ConnectionResetError):
                     pass
-                assert answers(read_all(c, 10))[0][0] == status
+                assert answers(read_all(c))[0][0] == status
         headers = {"Authorization": "Bearer secret"}
         assert s.client.get("/models", headers=headers).status_code == 200
     finally:
@@ -179,7 +179,7 @@ def test_files_that_are_no_files(server, control, tiny, tmp_path):
             shutil.copytree(tiny("llama-gqa"), model)
             (model / file).unlink()
             (model / file).symlink_to(target)
-            r = server.client.post("/generate", json=dict(model=str(model), prompt="x", max_tokens=1), timeout=20)
+            r = server.client.post("/generate", json=dict(model=str(model), prompt="x", max_tokens=1), timeout=300)
             assert r.status_code in (404, 422), (name, file, r.text)
             assert file in r.json()["detail"] or "folder holds no model" in r.json()["detail"], (name, r.text)
             assert server.client.get(f"/loaders/probe/{model}").status_code in (200, 404, 422)
@@ -218,14 +218,14 @@ def test_signals_and_a_closed_log(new_server, tiny):
             assert s.client.post("/generate", json=body).json()["token_ids"] == before
     s.client.close()
     s.p.terminate()
-    assert s.p.wait(60) == 0
+    assert s.p.wait(300) == 0
 
 
 def test_the_ledger(new_server, tiny):
     """Every request sent is counted once, under what it was answered with."""
     s = new_server("--log-level", "error")
     sent = {}
-    with httpx.Client(base_url=s.url, timeout=60) as c:
+    with httpx.Client(base_url=s.url, timeout=600) as c:
         for i in range(200):
             body = (dict(model=tiny("llama-gqa"), prompt=[1], max_tokens=1), dict(model="no/such", prompt="x"), dict(model=tiny("llama-gqa")), dict(prompt=1))[i % 4]
             r = c.post("/generate", json=body) if i % 5 else c.post("/generate", content=b"{")

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from test_http import until
+
 MODELS = Path(__file__).resolve().parents[1] / "models"
 LONG = dict(prompt="x1", max_tokens=100000, temperature=0, return_hidden_states=False)
 
@@ -33,7 +35,7 @@ def long_requests(s, model, n, route="/generate", **body):
 
     def ask():
         try:
-            with httpx.Client(base_url=s.url, timeout=600) as c:
+            with httpx.Client(base_url=s.url, timeout=6000) as c:
                 r = c.post(route, json=dict(LONG, model=model, **body))
                 got.append((r.status_code, r.text))
         except httpx.TransportError as e:
@@ -42,16 +44,14 @@ def long_requests(s, model, n, route="/generate", **body):
     threads = [threading.Thread(target=ask) for _ in range(n)]
     for t in threads:
         t.start()
-    end = time.time() + 300
-    while time.time() < end and s.client.get("/models").json()["loaded_models"][0]["in_flight"] < n:
-        time.sleep(0.01)
+    until(lambda: s.client.get("/models").json()["loaded_models"][0]["in_flight"] >= n)
     return threads, got
 
 
 def end(s, sig=signal.SIGTERM):
     """The status of the server's end. On a machine at work seconds say little: what must be quick is told from what is not by a wait of minutes."""
     s.p.send_signal(sig)
-    rc = s.p.wait(60)
+    rc = s.p.wait(300)
     s.client.close()
     s.p.stderr.close()
     return rc
@@ -59,19 +59,20 @@ def end(s, sig=signal.SIGTERM):
 
 def closed(s):
     """Waits until the server takes no more connections: it has seen the signal."""
-    until = time.time() + 30
-    while time.time() < until:
+    def refused():
         try:
-            socket.create_connection(("127.0.0.1", s.port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", s.port), timeout=60).close()
         except ConnectionRefusedError:
-            return
-        time.sleep(0.005)
-    raise AssertionError("it still listens")
+            return True
+        except ConnectionResetError:  # in the backlog when the listener closed
+            pass
+        return False
+    until(refused)
 
 
 def unload_it(url, model):
     try:
-        httpx.delete(url + "/models/" + model, timeout=60)
+        httpx.delete(url + "/models/" + model, timeout=600)
     except httpx.TransportError:
         pass
 
@@ -105,7 +106,7 @@ def test_what_runs_finishes_and_nothing_new_begins(new_server, endless):
     def try_again():
         while any(t.is_alive() for t in threads):
             try:
-                late.append(httpx.post(s.url + "/generate", json=dict(model=endless, prompt="x", max_tokens=1), timeout=30).status_code)
+                late.append(httpx.post(s.url + "/generate", json=dict(model=endless, prompt="x", max_tokens=1), timeout=600).status_code)
             except httpx.TransportError:
                 late.append(0)  # the listener is closed
             time.sleep(0.02)
@@ -116,7 +117,7 @@ def test_what_runs_finishes_and_nothing_new_begins(new_server, endless):
     for x in threads:
         x.join()
     t.join()
-    assert s.p.wait(60) == 0
+    assert s.p.wait(300) == 0
     assert [g[0] for g in got] == [200] * 4 and all(json.loads(g[1])["token_count"] == 3000 for g in got)
     assert set(late) <= {0, 503}
     s.client.close()
@@ -188,7 +189,7 @@ def test_while_a_model_loads_and_while_one_is_unloaded(new_server, tiny, tmp_pat
 
         def ask():
             try:
-                got.append(httpx.post(s.url + "/models/load", json=dict(model=str(big)), timeout=60).status_code)
+                got.append(httpx.post(s.url + "/models/load", json=dict(model=str(big)), timeout=600).status_code)
             except httpx.TransportError:
                 got.append(0)
         t = threading.Thread(target=ask)
@@ -212,4 +213,4 @@ def test_a_signal_before_it_listens(loom_bin, tiny):
                          ("llama-gqa", "gpt2", "qwen2", "mistral", "bert")), []), stderr=subprocess.DEVNULL, env=dict(os.environ, HF_HUB_OFFLINE="1"))
     time.sleep(0.02)
     p.terminate()
-    assert p.wait(20) in (0, -15)  # -15: before the program had begun
+    assert p.wait(300) in (0, -15)  # -15: before the program had begun

@@ -6,7 +6,7 @@ import pytest
 
 
 def run(loom_bin, *args, text=None):
-    return subprocess.run([loom_bin, *args], input=text, capture_output=True, text=True, timeout=120)
+    return subprocess.run([loom_bin, *args], input=text, capture_output=True, text=True, timeout=900)
 
 
 def test_help_and_version(loom_bin):

@@ -17,7 +17,7 @@ def config(loom_bin, tmp_path):
     def run(*args, command="config", **env):
         base = {k: v for k, v in os.environ.items() if not k.startswith(("LOOM_", "HF_"))}
         return subprocess.run([loom_bin, command, *args], cwd=tmp_path / "here", env=dict(base, HOME=str(tmp_path / "home"), **env), capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=300)
     run.here, run.home = tmp_path / "here", tmp_path / "home"
     return run
 

@@ -6,7 +6,7 @@ import threading
 
 
 def health(loom_bin, *args, **env):
-    return subprocess.run([loom_bin, "health", *args], env={**os.environ, **env}, capture_output=True, text=True, timeout=30)
+    return subprocess.run([loom_bin, "health", "--timeout", "250", *args], env={**os.environ, **env}, capture_output=True, text=True, timeout=300)
 
 
 def test_a_server_that_is_well(loom_bin, server):

@@ -7,6 +7,7 @@ Two servers: the hub on 127.0.0.1 and a store for large files on 127.0.0.2, to w
 import hashlib
 import http.server
 import json
+import math
 import socket
 import ssl
 import struct
@@ -258,17 +259,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(arg)
             self.cut()
         elif hub.chunk:
+            if self.server.name == "store":
+                with hub.joined:
+                    hub.waiting += 1
+                    hub.joined.notify_all()
+                    hub.joined.wait_for(lambda: hub.waiting >= hub.together)
             with hub.lock:
-                hub.active += 1
-                hub.peak = max(hub.peak, hub.active)
-            try:
-                for i in range(0, len(part), hub.chunk):
-                    self.wfile.write(part[i:i + hub.chunk])
+                epoch = hub.epoch
+            for i in range(0, len(part), hub.chunk):
+                with hub.joined:
+                    hub.joined.wait_for(lambda: hub.n_chunk < hub.allowed or hub.epoch != epoch)
+                    if hub.epoch != epoch:
+                        return self.cut()
                     hub.n_chunk += 1
-                    time.sleep(hub.pause)
-            finally:
-                with hub.lock:
-                    hub.active -= 1
+                self.wfile.write(part[i:i + hub.chunk])
+                time.sleep(hub.pause)
         else:
             self.wfile.write(part)
 
@@ -281,8 +286,9 @@ class Hub:
         self.token = "hf_test"
         self.faults, self.sticky, self.log = {}, set(), []
         self.chunk, self.pause = 0, 0
-        self.n_chunk = 0  # pieces sent so far, of all bodies
-        self.active, self.peak = 0, 0  # bodies under way, and the most there were at once
+        self.n_chunk, self.allowed, self.epoch = 0, math.inf, 0  # pieces sent so far, of all bodies; how many may be
+        self.waiting, self.together = 0, 0  # bodies asked of the store; how many must have been before a piece of one is sent
+        self.joined = threading.Condition(self.lock)
         self.servers = []
         self.url = self.start("hub", "127.0.0.1", certificate)
         self.store_url = self.start("store", "127.0.0.2", certificate)
@@ -298,6 +304,14 @@ class Hub:
         self.servers.append(s)
         return "%s://%s:%d" % ("https" if certificate else "http", host, s.server_address[1])
 
+    def allow(self, pieces):
+        """So many more pieces are sent and then none; bodies that wait from before are cut."""
+        with self.joined:
+            self.epoch += 1
+            self.allowed = self.n_chunk + pieces
+            self.joined.notify_all()
+            return self.allowed
+
     def add(self, name, files, lfs=(), **kw):
         self.repos[name] = Repo(files, lfs, **kw)
         return self.repos[name]
@@ -306,7 +320,7 @@ class Hub:
         with self.lock:
             self.repos, self.private, self.gated = {}, set(), set()
             self.extra_names, self.faults, self.sticky, self.log = [], {}, set(), []
-            self.chunk, self.pause, self.peak = 0, 0, 0
+            self.chunk, self.pause, self.waiting, self.together, self.allowed = 0, 0, 0, 0, math.inf
 
     def requests(self, server=None, method=None):
         with self.lock:

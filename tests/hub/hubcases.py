@@ -30,14 +30,14 @@ def env(hub, tmp_path):
     e = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LOOM_")) and
          k.lower() not in ("http_proxy", "https_proxy", "all_proxy", "transformers_offline")}
     e.update(HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"), HOME=str(tmp_path), HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_XET="1",
-             HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_UPDATE_CHECK="1", LOOM_HUB_RETRY_MS="5", HF_HUB_ETAG_TIMEOUT="3",
-             HF_HUB_DOWNLOAD_TIMEOUT="2")
+             HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_UPDATE_CHECK="1", LOOM_HUB_RETRY_MS="5", HF_HUB_ETAG_TIMEOUT="120",
+             HF_HUB_DOWNLOAD_TIMEOUT="120")
     return e
 
 
 @pytest.fixture
 def loom(loom_bin, env):
-    def run(*args, timeout=60, **more):
+    def run(*args, timeout=600, **more):
         return subprocess.run([loom_bin, *args], env={**env, **more}, capture_output=True, text=True, timeout=timeout)
     return run
 

@@ -1,4 +1,5 @@
 """kill -9 at random moments of a download, 50 times: the next start goes on where it was, and the cache is never wrong."""
+import math
 import os
 import random
 import signal
@@ -34,7 +35,7 @@ def test_killed_at_any_moment(hub, loom, loom_bin, env, cache):
     random.seed(os.environ.get("LOOM_TEST_SEED", "kill"))
     folder = cache / "models--org--llama"
     commits, killed = {}, 0
-    hub.chunk, hub.pause = 1 << 12, 0.004
+    hub.chunk = 1 << 12
     repo = new_commit(hub, 0)
     commits[repo.commit] = repo
     assert loom("pull", "org/llama").returncode == 0
@@ -42,8 +43,8 @@ def test_killed_at_any_moment(hub, loom, loom_bin, env, cache):
     repo = new_commit(hub, n_commit := 1)
     commits[repo.commit] = repo
     while killed < KILLS:
+        until = hub.allow(random.randrange(1, whole))
         p = subprocess.Popen([loom_bin, "pull", "org/llama"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = hub.n_chunk + random.randrange(whole)
         while p.poll() is None and hub.n_chunk < until:
             time.sleep(0.001)
         time.sleep(random.uniform(0, 0.004))
@@ -61,6 +62,7 @@ def test_killed_at_any_moment(hub, loom, loom_bin, env, cache):
     resumed = [r for r in hub.requests("store") if "Range" in r[3]]
     assert len(resumed) > KILLS // 4
     hub.chunk = 0
+    hub.allow(math.inf)
     assert loom("pull", "org/llama").returncode == 0
     assert (folder / "refs/main").read_text() == repo.commit
     check_cache(cache)
@@ -73,7 +75,7 @@ def test_a_server_that_ends_stops_its_download(hub, loom_bin, env, cache, new_se
 
     import httpx
     hub.add("org/llama", model_files("llama-base"), lfs=["model.safetensors"])
-    hub.chunk, hub.pause = 2048, 0.05
+    hub.faults["store"] = [("stall", 900)]  # half of the weights, and then nothing
     old = dict(os.environ)
     os.environ.clear()
     os.environ.update(env)
@@ -83,23 +85,18 @@ def test_a_server_that_ends_stops_its_download(hub, loom_bin, env, cache, new_se
         os.environ.clear()
         os.environ.update(old)
     answers = []
-    t = threading.Thread(target=lambda: answers.append(httpx.post(s.url + "/models/load", json={"model": "org/llama"}, timeout=60)))
+    t = threading.Thread(target=lambda: answers.append(httpx.post(s.url + "/models/load", json={"model": "org/llama"}, timeout=600)))
     t.start()
-    while not hub.requests("store"):
-        time.sleep(0.02)
-    hub.pause = 0.5  # from here on it would take minutes
     while True:
-        seen = httpx.get(s.url + "/models").json()["loaded_models"]
-        assert seen and seen[0]["state"] == "loading", seen
-        if seen[0]["phase"] == "downloading" and seen[0]["progress"] > 0:
+        seen = httpx.get(s.url + "/models", timeout=600).json()["loaded_models"]
+        assert not seen or seen[0]["state"] == "loading", seen
+        if any(p.stat().st_size > 0 for p in cache.rglob("*.incomplete")) and seen[0]["phase"] == "downloading" and 0 < seen[0]["progress"] < 1:
             break
         time.sleep(0.02)
-    assert seen[0]["progress"] < 1
     assert s.stop() == 0
     t.join()
     assert answers[0].status_code == 503, answers[0].text
     check_cache(cache)
-    hub.chunk = 0
     r = subprocess.run([loom_bin, "pull", "org/llama"], env=env, capture_output=True, text=True)
     assert r.returncode == 0
     assert hub.requests("store")[-1][3].get("Range")

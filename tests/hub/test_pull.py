@@ -92,12 +92,11 @@ def sharded():
 def test_shards(hub, loom, cache):
     files = sharded()
     hub.add("org/shards", files, lfs=[n for n in files if n.endswith(".safetensors")])
-    hub.chunk, hub.pause = 1 << 14, 0.02
+    hub.chunk, hub.together = 1 << 14, 2  # side by side: a shard comes only while the other does
     r = loom("embed", "org/shards", "-", "--pooling", "mean")
     assert r.returncode == 0, r.stderr
     assert set(names(hub)) == {"config.json", "tokenizer.json", "model.safetensors.index.json", *(n for n in files if n.startswith("model-"))}
-    assert hub.peak >= 2  # side by side
-    hub.chunk = 0
+    hub.chunk = hub.together = 0
     check_cache(cache)
     # one shard lost: the next use fetches that one again
     shard = snapshot(cache, "org/shards") / "model-00002-of-00002.safetensors"
@@ -272,7 +271,7 @@ def test_a_bar_on_a_terminal(hub, loom_bin, env):
     except OSError:
         pass  # the other end is closed
     os.close(main)
-    assert p.wait(30) == 0
+    assert p.wait(300) == 0
     assert shown.count(b"\r[") > 3 and b"3 of 3 files" in shown and shown.endswith(b"\r\n") and b"fetched" not in shown, shown
 
 
@@ -311,7 +310,7 @@ def test_first_use_by_many_is_one_download(hub, serve, cache):
     answers = []
 
     def ask():
-        with httpx.Client(base_url=s.url, timeout=60) as c:
+        with httpx.Client(base_url=s.url, timeout=600) as c:
             answers.append(c.post("/generate", json={"model": "org/llama", "prompt": "ab", "max_tokens": 2, "temperature": 0}))
     threads = [threading.Thread(target=ask) for _ in range(8)]
     [t.start() for t in threads]

@@ -10,7 +10,7 @@ PYTHON = sys.executable
 
 
 def python(env, code, *args):
-    r = subprocess.run([PYTHON, "-c", code, *args], env=env, capture_output=True, text=True, timeout=60)
+    r = subprocess.run([PYTHON, "-c", code, *args], env=env, capture_output=True, text=True, timeout=600)
     assert r.returncode == 0, r.stderr
     return r.stdout.strip()
 
@@ -131,7 +131,7 @@ def test_both_at_once(hub, loom_bin, env, cache):
     runs = [subprocess.Popen(c, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             for c in ([PYTHON, "-c", code], [loom_bin, "pull", "org/llama"], [loom_bin, "pull", "org/llama"], [PYTHON, "-c", code])]
     for p in runs:
-        _, err = p.communicate(timeout=60)
+        _, err = p.communicate(timeout=600)
         assert p.returncode == 0, err
     bodies = [r for r in hub.requests("store", "GET")]
     assert len(bodies) == 1  # the lock made one of them fetch and three wait
@@ -156,5 +156,5 @@ def test_a_python_lock_is_waited_for(hub, loom_bin, env, cache):
     except subprocess.TimeoutExpired:
         assert not hub.requests("store")
     holder.communicate()
-    assert p.wait(30) == 0
+    assert p.wait(300) == 0
     check_cache(cache)

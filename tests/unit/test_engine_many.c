@@ -5,6 +5,7 @@
 
 #include "../engine_case.h"
 #include "clock.h"
+#include "engine_internal.h"
 
 struct caller {
 	int seed;
@@ -103,11 +104,12 @@ static void test_a_bad_item_is_named(void **state)
 		loom_answer_release(&a[i]);
 }
 
-static atomic_bool blocked;
+static atomic_bool blocked, in_step;
 
 static bool block(void *ctx, const struct loom_token_event *t)
 {
 	(void)ctx, (void)t;
+	atomic_store(&in_step, true);
 	while (atomic_load(&blocked))
 		loom_sleep_ms(1);
 	return true;
@@ -149,9 +151,11 @@ static void test_a_full_queue_says_so_at_once(void **state)
 	struct queued second = {.e = first.e, .r = first.r};
 	atomic_store(&blocked, true);
 	pthread_create(&threads[0], NULL, run_queued, &first);
-	loom_sleep_ms(100); /* the worker is inside a step now */
+	while (!atomic_load(&in_step))
+		loom_sleep_ms(1);
 	pthread_create(&threads[1], NULL, run_queued, &second);
-	loom_sleep_ms(100);
+	while (atomic_load(&first.r->worker.n_queued) == 0)
+		loom_sleep_ms(1);
 	struct loom_request q = generate(TEXT, 3);
 	loom_answer_init(&a);
 	assert_int_equal(loom_engine_run(first.e, first.r, &q, &a, &err), LOOM_E_QUEUE_FULL);
@@ -204,6 +208,13 @@ static void test_any_allocation_may_fail(void **state)
 }
 
 static struct loom_engine *ending;
+static atomic_bool begun;
+
+static bool slow_token_begun(void *ctx, const struct loom_token_event *t)
+{
+	atomic_store(&begun, true);
+	return slow_token(ctx, t);
+}
 
 static void *run_long(void *ctx)
 {
@@ -211,6 +222,7 @@ static void *run_long(void *ctx)
 	struct loom_request q = slow();
 	struct loom_answer a;
 	struct loom_err err;
+	q.on_token = slow_token_begun;
 	loom_answer_init(&a);
 	enum loom_status st = loom_engine_run(ending, r, &q, &a, &err);
 	loom_answer_release(&a);
@@ -226,7 +238,8 @@ static void test_the_end_stops_what_runs(void **state)
 	ending = tiny_engine(1, 0);
 	struct loom_resident *r = tiny_open(ending, MODEL);
 	assert_int_equal(pthread_create(&thread, NULL, run_long, r), 0);
-	loom_sleep_ms(30);
+	while (!atomic_load(&begun))
+		loom_sleep_ms(1);
 	loom_engine_free(ending, 20);
 	pthread_join(thread, &wrong);
 	assert_null(wrong);

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "engine_case.h"
 #include "engine_internal.h"
 #include "exchange.h"
@@ -79,11 +78,11 @@ static void test_the_end_does_not_wait_for_idle_connections(void **state)
 	struct loom_engine *e = tiny_engine(1, 0);
 	int fds[50];
 	char byte;
-	double start;
 
 	(void)state;
 	loom_server_opts_default(&o);
 	o.port = 0;
+	o.header_seconds = o.keep_alive_seconds = 3600; /* who waited for them would wait an hour */
 	assert_int_equal(loom_server_start(&o, e, &s, &err), LOOM_OK);
 	for (int i = 0; i < 50; i++) {
 		fds[i] = dial(loom_server_port(s));
@@ -91,9 +90,7 @@ static void test_the_end_does_not_wait_for_idle_connections(void **state)
 			assert_int_equal(send(fds[i], "GET / HT", 8, MSG_NOSIGNAL), 8);
 		}
 	}
-	start = loom_clock_ms();
 	loom_server_stop(s);
-	assert_true(loom_clock_ms() - start < 4000);
 	for (int i = 0; i < 50; i++) {
 		while (recv(fds[i], &byte, 1, 0) > 0) {
 		}
