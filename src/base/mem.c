@@ -65,6 +65,14 @@ void loom_free(void *p)
 	free(p);
 }
 
+bool loom_mem_count(int by)
+{
+	if (by > 0 && injected())
+		return false;
+	atomic_fetch_add_explicit(&live, by, memory_order_relaxed);
+	return true;
+}
+
 char *loom_strndup(const char *s, size_t n)
 {
 	char *p = n == SIZE_MAX ? NULL : loom_malloc(n + 1);

@@ -25,6 +25,9 @@ char *loom_strdup(const char *s);
 void *loom_pages_alloc(size_t n);
 void loom_pages_free(void *p, size_t n);
 
+/* A block that another allocator of base/ handed out (1) or took back (-1). False: the test seam wants this one to fail. */
+bool loom_mem_count(int by);
+
 /* *out = a*b (or a+b); false on overflow, *out then unspecified. */
 static inline bool loom_mul(size_t a, size_t b, size_t *out)
 {

@@ -6,6 +6,7 @@
 
 #include "f16.h"
 #include "json_out.h"
+#include "keep.h"
 #include "mem.h"
 
 void loom_body_init(struct loom_body *b)
@@ -19,7 +20,7 @@ void loom_body_release(struct loom_body *b)
 {
 	for (size_t i = 0; i < b->n_part; i++) {
 		if (b->parts[i].owned) {
-			loom_pages_free(b->parts[i].owned, b->parts[i].owned_bytes);
+			loom_keep_free(b->parts[i].owned, b->parts[i].owned_bytes);
 		}
 	}
 	loom_free(b->parts);
@@ -54,7 +55,7 @@ enum loom_status loom_body_floats(struct loom_body *b, const float *v, size_t n,
 	}
 	if (dtype != LOOM_F32) {
 		p.owned_bytes = n * sizeof(uint16_t);
-		p.owned = loom_pages_alloc(p.owned_bytes);
+		p.owned = loom_keep_alloc(p.owned_bytes);
 		if (!p.owned) {
 			return loom_err_nomem(err, "answer", p.owned_bytes);
 		}

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "mem.h"
+#include "keep.h"
 
 static const char *const reduce_names[] = {[LOOM_REDUCE_NONE] = NULL, [LOOM_REDUCE_MEAN] = "mean", [LOOM_REDUCE_MAX] = "max",
 	[LOOM_REDUCE_SUM] = "sum"};
@@ -19,7 +19,7 @@ static void release_tensors(struct loom_answer_tensor *t, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (t[i].data)
-			loom_pages_free(t[i].data, t[i].map_bytes);
+			loom_keep_free(t[i].data, t[i].map_bytes);
 	}
 }
 

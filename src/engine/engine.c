@@ -10,10 +10,12 @@
 #include "clock.h"
 #include "cores.h"
 #include "file.h"
+#include "keep.h"
 #include "mem.h"
 #include "str.h"
 
 #define POLL_MS 50
+#define KEEP_ROWS_MS 2000
 
 /* ---- a request ---- */
 
@@ -189,6 +191,7 @@ static void *sweep(void *ctx)
 			continue;
 		pthread_mutex_unlock(&e->lock);
 		loom_registry_sweep(e->registry);
+		loom_keep_sweep(KEEP_ROWS_MS);
 		until = in_ms(1000);
 		pthread_mutex_lock(&e->lock);
 	}
@@ -253,6 +256,7 @@ static bool init_locks(struct loom_engine *e)
 
 static void free_parts(struct loom_engine *e)
 {
+	loom_keep_sweep(0);
 	if (e->registry)
 		loom_registry_free(e->registry);
 	loom_free(e->local_roots);

@@ -9,7 +9,10 @@
 #include <sys/random.h>
 
 #include "clock.h"
+#include "keep.h"
 #include "mem.h"
+
+#define FEW_BYTES (1u << 20) /* of captured rows: not worth asking the system how much is free */
 
 /* ---- captures ---- */
 
@@ -188,12 +191,15 @@ static enum loom_status set_limit(struct loom_job *j, struct loom_err *err)
 /* Refuses what would not fit into memory; most of it may never be touched, so only what can't be is refused. */
 static enum loom_status check_memory(const struct loom_job *j, struct loom_err *err)
 {
-	uint64_t sum = 0, available = loom_mem_available();
+	uint64_t sum = 0, available;
 	for (size_t i = 0; i < j->n_capture; i++) {
 		if (__builtin_add_overflow(sum, loom_capture_work_bytes(&j->captures[i]), &sum))
 			sum = UINT64_MAX;
 	}
-	if (available == 0 || sum <= available)
+	if (sum <= FEW_BYTES)
+		return LOOM_OK;
+	available = loom_mem_available();
+	if (available == 0 || sum <= available + loom_keep_bytes())
 		return LOOM_OK;
 	return loom_err_set(err, LOOM_E_MEMORY, "the rows asked for take %.2f GiB, %.2f GiB are free: ask for fewer layers or positions, "
 		"or lower max_tokens", (double)sum / 0x1p30, (double)available / 0x1p30);

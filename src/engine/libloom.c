@@ -6,6 +6,7 @@
 #include "jsonx.h"
 #include "log.h"
 #include "loom.h"
+#include "keep.h"
 #include "mem.h"
 #include "str.h"
 
@@ -257,7 +258,7 @@ int loom_embed_text(struct loom_handle *h, const char *text, size_t n, struct lo
 				      : loom_err_set(&err, LOOM_E_INVALID, "text: invalid UTF-8 at byte %zu", loom_utf8_valid_prefix(text, n));
 	if (rc == LOOM_OK) {
 		size_t bytes = (size_t)a.n_row * (size_t)a.width * sizeof(float);
-		out->data = loom_pages_alloc(bytes);
+		out->data = loom_keep_alloc(bytes);
 		if (out->data) {
 			memcpy(out->data, a.embedding, bytes);
 			out->map_bytes = bytes;
@@ -275,7 +276,7 @@ int loom_embed_text(struct loom_handle *h, const char *text, size_t n, struct lo
 void loom_tensor_free(struct loom_tensor_out *t)
 {
 	if (t->data) {
-		loom_pages_free(t->data, t->map_bytes);
+		loom_keep_free(t->data, t->map_bytes);
 	}
 	memset(t, 0, sizeof(*t));
 }

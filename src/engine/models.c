@@ -84,7 +84,8 @@ static void hold(struct loom_engine *e, int by)
 {
 	pthread_mutex_lock(&e->lock);
 	e->n_held += by;
-	pthread_cond_broadcast(&e->changed);
+	if (e->n_held == 0 && atomic_load(&e->stopping)) /* before, nobody waits for it: the sweeper would wake up with each request */
+		pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "keep.h"
 #include "mem.h"
 
 #define MAX_OUT_ROWS 128  /* rows of logits in a step: sequences that decode at once */
@@ -67,6 +68,7 @@ static enum loom_status plan_memory(struct loom_resident *r, uint64_t idle, stru
 {
 	const struct loom_engine_opts *o = &r->engine->opts;
 	const struct loom_plan *p = &r->opened.model->plan;
+	loom_keep_sweep(0);
 	uint64_t available = loom_mem_available();
 	available = available ? available + idle : 0;
 	uint64_t budget = available ? (uint64_t)((double)available * o->memory_fraction) : UINT64_MAX / 2;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keep.h"
 #include "mem.h"
 
 /* ---- memory ---- */
@@ -27,7 +28,7 @@ enum loom_status loom_capture_begin(struct loom_capture *c, struct loom_arena *a
 		if (!c->n_key)
 			return loom_err_nomem(err, "keys of a capture", (size_t)c->n_row * sizeof *c->n_key);
 	}
-	c->data = loom_pages_alloc((size_t)bytes);
+	c->data = loom_keep_alloc((size_t)bytes);
 	if (!c->data)
 		return loom_err_nomem(err, "rows of a capture", bytes);
 	c->map_bytes = (size_t)bytes;
@@ -37,7 +38,7 @@ enum loom_status loom_capture_begin(struct loom_capture *c, struct loom_arena *a
 void loom_capture_release(struct loom_capture *c)
 {
 	if (c->data)
-		loom_pages_free(c->data, c->map_bytes);
+		loom_keep_free(c->data, c->map_bytes);
 	c->data = NULL;
 	c->map_bytes = 0;
 }
@@ -191,7 +192,7 @@ static enum loom_status rebuild(struct loom_capture *c, const struct loom_captur
 {
 	size_t width = (size_t)s->width, bytes = (size_t)s->n_float * sizeof(float);
 	bool reduced = c->spec->reduce != LOOM_REDUCE_NONE;
-	float *data = loom_pages_alloc(bytes), *scratch = loom_calloc(width, sizeof *scratch), *dst = data;
+	float *data = loom_keep_alloc(bytes), *scratch = loom_calloc(width, sizeof *scratch), *dst = data;
 	double *sum = loom_calloc(width, sizeof *sum);
 	enum loom_status st = LOOM_OK;
 	if (!data || !scratch || !sum) {
@@ -215,7 +216,7 @@ out:
 	loom_free(scratch);
 	loom_free(sum);
 	if (data)
-		loom_pages_free(data, bytes);
+		loom_keep_free(data, bytes);
 	return st;
 }
 

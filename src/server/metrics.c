@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "keep.h"
 #include "mem.h"
 #include "str.h"
 
@@ -341,6 +342,7 @@ void loom_metrics_write(struct loom_metrics *m, struct loom_engine *e, struct lo
 	(void)pthread_mutex_unlock(&m->lock);
 	put_engine(e, out);
 	single(out, "process_resident_memory_bytes", "gauge", "Resident memory.", (double)loom_mem_resident());
+	single(out, "loom_pages_kept_bytes", "gauge", "Memory of answers that the next ones will take, for seconds.", (double)loom_keep_bytes());
 	single(out, "process_open_fds", "gauge", "Open descriptors.", open_descriptors());
 	single(out, "loom_uptime_seconds", "gauge", "Since the server began to listen.", (double)(loom_clock_ns() - m->started_ns) * 1e-9);
 }

@@ -18,7 +18,7 @@ PROMISED = {"loom_requests": "counter", "loom_request_latency_seconds": "histogr
             "loom_models_loaded": "gauge", "loom_model_load_latency_seconds": "histogram", "loom_model_loads": "counter",
             "loom_gpu_memory_used_bytes": "gauge", "loom_gpu_memory_total_bytes": "gauge", "loom_queue_waiting": "gauge", "loom_batch_sequences": "gauge",
             "loom_batch_steps": "counter", "loom_batch_rows": "counter", "loom_batches": "counter", "loom_batch_items": "counter", "loom_captures": "counter",
-            "loom_capture_bytes": "counter", "loom_streams": "counter", "loom_kv_pages": "gauge", "process_resident_memory_bytes": "gauge"}
+            "loom_capture_bytes": "counter", "loom_streams": "counter", "loom_kv_pages": "gauge", "process_resident_memory_bytes": "gauge", "loom_pages_kept_bytes": "gauge"}
 
 
 def test_names_types_and_counts(new_server, tiny):
