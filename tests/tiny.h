@@ -117,6 +117,17 @@ static inline void tiny_request(struct loom_request *q, struct loom_capture_spec
 	spec->dtype = LOOM_F32;
 }
 
+/* Of a model whose last state has another width than the others: without it. */
+static inline void tiny_even(const struct loom_resident *r, struct loom_capture_spec *spec)
+{
+	const struct loom_plan *p = loom_resident_plan(r);
+	int32_t first = loom_plan_tap(p, LOOM_SITE_HIDDEN, 0), last = loom_plan_tap(p, LOOM_SITE_HIDDEN, p->n_layer);
+	if (first >= 0 && last >= 0 && p->ops[first].a.width != p->ops[last].a.width) {
+		spec->layer_select = LOOM_SELECT_SLICE;
+		spec->layer_slice = (struct loom_slice){.has_stop = true, .stop = -1, .step = 1};
+	}
+}
+
 static inline void tiny_run(struct loom_engine *e, struct loom_resident *r, const struct loom_request *q, struct loom_answer *a)
 {
 	struct loom_err err;

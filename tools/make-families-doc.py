@@ -117,7 +117,7 @@ def main():
              "attention), its last logits and greedy continuation too; the same bits for any batch, chunking, number of threads and instruction set.", ""]
     parts += covered_table(loom) + ["", "## Text models of transformers that do not run", "",
               "What is missing was read in their sources for the better known, and is guessed by words for the rest: a hint there and not a verdict.", ""]
-    parts += missing if missing else old.split("that do not run\n", 1)[1].strip().split("\n")
+    parts += missing if missing else ("| `model_type`" + old.split("| `model_type`", 1)[1]).strip().split("\n")
     PAGE.write_text("\n".join(parts) + "\n")
 
 

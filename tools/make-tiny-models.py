@@ -4,6 +4,7 @@
 Each folder holds config.json, model.safetensors, tokenizer.json and expected.safetensors:
   ids.I      int32 [T]            a prompt
   hidden.I   float32 [L+1, T, H]  every hidden state at every position (eager attention, float32)
+  last.I     float32 [T, W]       the last of them where it has a width of its own (hidden.I ends before it)
   logits.I   float32 [V]          of the last position (decoders)
   greedy.I   int32 [24]           greedy continuation (decoders)
   task.I     int32 [1]            the number of the adapter, -1 for none (models that have any)
@@ -49,6 +50,15 @@ def byte_tokenizer():
                 post_processor=None, decoder=dict(type="ByteLevel", add_prefix_space=True, trim_offsets=True, use_regex=True),
                 model=dict(type="BPE", dropout=None, unk_token=None, continuing_subword_prefix=None, end_of_word_suffix=None,
                            fuse_unk=False, byte_fallback=False, vocab=vocab, merges=[]))
+
+
+def link_tokenizer(out, folder):
+    """All have the same, so that there is one: OUT/../byte-tokenizer.json."""
+    name = os.path.join(out, "..", "byte-tokenizer.json")
+    if not os.path.exists(name):
+        with open(name, "w") as f:
+            json.dump(byte_tokenizer(), f, ensure_ascii=False, separators=(",", ":"))
+    os.symlink(os.path.join("..", "..", "byte-tokenizer.json"), os.path.join(folder, "tokenizer.json"))
 
 
 def randomize(model):
@@ -102,8 +112,8 @@ def expected(model, t):
             o = (model.encoder if t.encoder else model)(ids, output_hidden_states=True)
         tensors[f"ids.{i}"] = ids[0].to(torch.int32)
         states = [h[0] for h in o.hidden_states]
-        if t.last:
-            states[-1] = t.last(model, ids)[0]
+        if states[-1].shape != states[0].shape:
+            tensors[f"last.{i}"] = states.pop().contiguous()
         tensors[f"hidden.{i}"] = torch.stack(states).contiguous()
         if words:
             tensors[f"logits.{i}"] = o.logits[0, -1].contiguous().clone()
@@ -124,8 +134,7 @@ def make(out, name, t):
     folder = os.path.join(out, name)
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder, max_shard_size="60KB" if t.shards else "5GB")
-    with open(os.path.join(folder, "tokenizer.json"), "w") as f:
-        json.dump(byte_tokenizer(), f, ensure_ascii=False, separators=(",", ":"))
+    link_tokenizer(out, folder)
     if t.edit:
         rewrite_config(folder, t.edit)
     model = t.cls.from_pretrained(folder, dtype=torch.float32, attn_implementation=t.attn, experts_implementation="eager").eval()

@@ -28,8 +28,8 @@ bool loom_config_text_is(const json_t *v, const char *text, size_t n);
 enum loom_status loom_rope_from_json(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err)
 	LOOM_MUST_CHECK;
 
-/* "key" or "!key" (struct loom_key's when); NULL: true. */
-bool loom_config_when(const json_t *root, const char *when);
+/* "key", "!key" or "@field" (struct loom_key's when); NULL: true. */
+bool loom_config_when(const struct loom_config *cfg, const json_t *root, const char *when);
 
 /* config_layers.c: cfg->layers from the family's layer rules: bits, windows, ropes, blocks. Sizes and the number of ropes are there. */
 enum loom_status loom_config_layers(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err) LOOM_MUST_CHECK;

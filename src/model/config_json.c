@@ -257,7 +257,8 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	cfg->tower = tower;
 	cfg->classifies = loom_str_ends(cfg->architecture, "ForSequenceClassification");
 	cfg->masked_head = f->roles[LOOM_ROLE_HEAD_DENSE].hf && loom_str_ends(cfg->architecture, "ForMaskedLM");
-	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (speaks(cfg->architecture) && !f->roles[LOOM_ROLE_HEAD_DENSE].hf));
+	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (!f->roles[LOOM_ROLE_HEAD_DENSE].hf &&
+		(speaks(cfg->architecture) || loom_str_ends(cfg->architecture, "ForMaskedLM"))));
 	rc = loom_config_rules(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_rows(cfg, f->keys, flat, where, err);
 	rc = rc ? rc : read_adapters(cfg, flat, where, err);

@@ -257,7 +257,7 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 	return loom_field_set_text(cfg, k->field, text, c->where, err);
 }
 
-bool loom_config_when(const json_t *root, const char *when)
+bool loom_config_when(const struct loom_config *cfg, const json_t *root, const char *when)
 {
 	char buf[64];
 	const char *leaf;
@@ -265,6 +265,9 @@ bool loom_config_when(const json_t *root, const char *when)
 
 	if (!when) {
 		return true;
+	}
+	if (*when == '@') {
+		return loom_field_given(cfg, loom_field_find(when + 1));
 	}
 	obj = loom_config_find(root, when + (*when == '!'), buf, &leaf);
 	v = obj ? json_object_get(obj, leaf) : NULL;
@@ -283,7 +286,7 @@ enum loom_status loom_config_rows(struct loom_config *cfg, const struct loom_key
 		const json_t *obj = loom_config_find(root, k->keys, buf, &leaf);
 		enum loom_status rc = LOOM_OK;
 
-		if (!loom_config_when(root, k->when)) {
+		if (!loom_config_when(cfg, root, k->when)) {
 			continue;
 		}
 		if (obj) {

@@ -134,7 +134,7 @@ static enum loom_status decide(const struct rule_reader *x, const struct loom_la
 	for (const struct loom_layer_rule *r = first; r < end; r++) {
 		const json_t *obj = r->key ? loom_config_find(x->root, r->key, buf, &leaf) : NULL;
 		const json_t *v = obj ? json_object_get(obj, leaf) : NULL;
-		if (v && !json_is_null(v) && loom_config_when(x->root, r->when)) {
+		if (v && !json_is_null(v) && loom_config_when(x->cfg, x->root, r->when)) {
 			enum loom_status rc = check_kind(x, r, leaf, v);
 			if (rc == LOOM_OK) {
 				give(x, r, v);
@@ -143,7 +143,7 @@ static enum loom_status decide(const struct rule_reader *x, const struct loom_la
 		}
 	}
 	for (const struct loom_layer_rule *r = first; r < end; r++) {
-		if (r->value && loom_config_when(x->root, r->when)) {
+		if (r->value && loom_config_when(x->cfg, x->root, r->when)) {
 			return give_absent(x, r);
 		}
 	}

@@ -23,8 +23,8 @@ struct loom_key {
 	                    * word in the config's list, or in its text "a|word"? "[]": an integer, or a list of that one; "#": the length
 	                    * of a list or text;
 	                    * NULL: the value as it is */
-	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so;
-	                    * NULL: always */
+	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so,
+	                    * or when the field after "@" was given a value that is not 0; NULL: always */
 };
 
 /* Gives bits to layers. Of the rules that follow each other with the same bits the first whose key is in the config decides; when none is, the

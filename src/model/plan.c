@@ -307,6 +307,7 @@ static void head(struct loom_builder *b)
 {
 	const struct loom_config *c = b->cfg;
 	struct loom_view last = loom_plan_view(b, LOOM_SLOT_RESID), gathered;
+	bool narrows = c->d_embed > 0 && c->family->roles[LOOM_ROLE_EMBED_OUT].hf; /* the last state too is as wide as the embeddings (OPT 350m) */
 	struct loom_op *op;
 
 	b->layer = -1;
@@ -315,24 +316,21 @@ static void head(struct loom_builder *b)
 		last = loom_plan_view(b, LOOM_SLOT_X);
 		loom_plan_add_tap(b, LOOM_SITE_FINAL_NORM, -1, last);
 	}
+	if (narrows) {
+		loom_plan_add_linear(b, "embed_out", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_OUT, .n_row = c->d_embed}, 1, false, last,
+			loom_plan_view(b, LOOM_SLOT_EMBED));
+		last = loom_plan_view(b, LOOM_SLOT_EMBED);
+	}
 	loom_plan_add_tap(b, LOOM_SITE_HIDDEN, c->n_layer, last);
 	if (!c->has_head) {
 		return;
 	}
 	b->out_rows = true;
-	gathered = loom_plan_view(b, LOOM_SLOT_GATHERED);
+	gathered = loom_plan_columns(b, LOOM_SLOT_GATHERED, 0, last.width);
 	op = loom_plan_add(b, LOOM_OP_GATHER);
 	op->a = last;
 	op->out = gathered;
-	if (c->masked_head) {
-		gathered = masked_head(b, gathered);
-	} else if (c->d_embed > 0) {
-		struct loom_view narrow = loom_plan_columns(b, LOOM_SLOT_NARROW, 0, c->d_embed);
-		loom_plan_add_linear(b, "embed_out", &(struct loom_bind_part){.role = LOOM_ROLE_EMBED_OUT, .n_row = c->d_embed}, 1, false,
-			gathered, narrow);
-		gathered = narrow;
-	}
-	logits(b, gathered);
+	logits(b, c->masked_head ? masked_head(b, gathered) : gathered);
 }
 
 static void sizes(struct loom_plan *p, const struct loom_config *c)

@@ -99,18 +99,23 @@ static void unknown_values_are_refused_by_name(void **state)
 	for (int i = 0; i < list.n; i++) {
 		json_t *root = read_config(list.names[i]), *tower = json_object_get(root, "text_config");
 		const struct loom_family *f = family_of(root, list.names[i]);
+		struct loom_config cfg;
+		struct loom_err err = {0};
+		loom_config_init(&cfg);
+		assert_int_equal(loom_config_of_family(&cfg, f, root, list.names[i], &err), LOOM_OK);
 		for (const struct loom_key *k = f->keys; k->keys || k->value; k++) {
-			if (k->keys && loom_config_when(tower ? tower : root, k->when)) {
+			if (k->keys && loom_config_when(&cfg, tower ? tower : root, k->when)) {
 				flip(list.names[i], k->keys);
 			}
 		}
 		for (const struct loom_layer_rule *r = f->layers; r && r->test != LOOM_TEST_END; r++) {
 			/* a number or a flag that another rule of the same bits overrides is not looked at */
 			bool first = r == f->layers || r[-1].bits != r->bits;
-			if (r->key && first && r->test != LOOM_TEST_IS && loom_config_when(tower ? tower : root, r->when)) {
+			if (r->key && first && r->test != LOOM_TEST_IS && loom_config_when(&cfg, tower ? tower : root, r->when)) {
 				flip(list.names[i], r->key);
 			}
 		}
+		loom_config_release(&cfg);
 		for (const struct loom_key_rule *r = f->rules; r && r->key; r++) {
 			flip(list.names[i], r->key);
 		}

@@ -50,6 +50,7 @@ static struct states run_alone(const char *model, int p, int n_thread, int step)
 	struct loom_resident *r = tiny_open(e, model);
 	make_ids(ids, prompt_len[p], (uint32_t)p + 1);
 	tiny_request(&q, &spec, tiny_causal(r), ids, prompt_len[p], 0);
+	tiny_even(r, &spec);
 	q.task = tiny_task(r, p);
 	tiny_run(e, r, &q, &a);
 	struct states s = take(&a);
@@ -104,6 +105,7 @@ static void run_together(const char *model, struct together *t, void (*change)(s
 	for (int p = 0; p < N_PROMPT; p++) {
 		make_ids(t->ids[p], prompt_len[p], (uint32_t)p + 1);
 		tiny_request(&t->q[p], &t->spec[p], tiny_causal(r), t->ids[p], prompt_len[p], 0);
+		tiny_even(r, &t->spec[p]);
 		t->q[p].task = tiny_task(r, p);
 		if (change)
 			change(t, p);
@@ -142,6 +144,7 @@ static void prefill_or_decode(const char *model)
 		size_t n = 60;
 		make_ids(ids, n, 9);
 		tiny_request(&q, &spec, true, ids, n, 20);
+	tiny_even(r, &spec);
 		tiny_run(e, r, &q, &a);
 		q.n_capture = 0;
 		tiny_run(e, r, &q, &plain);
@@ -151,6 +154,7 @@ static void prefill_or_decode(const char *model)
 		if (!strstr(model, "dynamic") && !strstr(model, "longrope")) {
 			memcpy(ids + n, a.ids, a.n_ids * sizeof(int32_t));
 			tiny_request(&q, &spec, true, ids, n + a.n_ids, 0);
+	tiny_even(r, &spec);
 			tiny_run(e, r, &q, &whole);
 			struct states x = take(&a);
 			same(model, &x, take(&whole));
@@ -166,12 +170,13 @@ static void prefill_or_decode(const char *model)
 
 static void two_rows(struct together *t, int p)
 {
-	static const int64_t last = -1;
+	static const int64_t last = -1, before = -2;
+	bool uneven = t->spec[p].layer_select == LOOM_SELECT_SLICE; /* tiny_even */
 	t->q[p].pooling = LOOM_POOL_CLS;
 	t->positions[p][0] = 3 + p;
 	t->positions[p][1] = (int64_t)prompt_len[p] - 2;
 	t->spec[p].layer_select = t->spec[p].select = LOOM_SELECT_LIST;
-	t->spec[p].layers = &last;
+	t->spec[p].layers = uneven ? &before : &last;
 	t->spec[p].n_layer = 1;
 	t->spec[p].positions = t->positions[p];
 	t->spec[p].n_position = 2;
@@ -208,6 +213,7 @@ static void few_probabilities(const char *model)
 	struct loom_resident *r = tiny_open(e, model);
 	make_ids(ids, 17, 2);
 	tiny_request(&q, &spec, tiny_causal(r), ids, 17, 0);
+	tiny_even(r, &spec);
 	q.pooling = LOOM_POOL_CLS;
 	spec.site = LOOM_SITE_ATTN_PROBS;
 	loom_answer_init(&all);
@@ -245,6 +251,7 @@ static void shared_beginning(const char *model)
 	struct loom_resident *r = tiny_open(e, model), *other = tiny_open(fresh, model);
 	make_ids(ids, 140, 5);
 	tiny_request(&q, &spec, tiny_causal(r), ids, 140, 0);
+	tiny_even(r, &spec);
 	spec.select = LOOM_SELECT_SLICE;
 	spec.slice = (struct loom_slice){.has_start = true, .start = 129, .step = 1};
 	if (tiny_causal(r)) {

@@ -60,6 +60,7 @@ static void check_states(struct loom_engine *e, struct loom_resident *r, struct 
 	struct loom_answer a;
 	tiny_request(&q, &spec, tiny_causal(r), ids, n_ids, 0);
 	q.task = task_of(r, x, i);
+	tiny_even(r, &spec);
 	tiny_run(e, r, &q, &a);
 	assert_int_equal(a.n_capture, 1);
 	struct loom_answer_tensor *t = &a.captures[0];
@@ -71,6 +72,20 @@ static void check_states(struct loom_engine *e, struct loom_resident *r, struct 
 		compare_rows(what, t->data + (size_t)k * n_ids * width, ref + (size_t)k * n_ids * width, n_ids, width);
 	}
 	loom_answer_release(&a);
+	loom_free(ref);
+	ref = expected_read(x, "last", i, &n_ref);
+	if (ref) {
+		static const int64_t last = -1;
+		char what[128];
+		spec.layer_select = LOOM_SELECT_LIST;
+		spec.layers = &last;
+		spec.n_layer = 1;
+		tiny_run(e, r, &q, &a);
+		assert_int_equal(tiny_floats(&a.captures[0]), n_ref);
+		snprintf(what, sizeof what, "%s prompt %d last state", model, i);
+		compare_rows(what, a.captures[0].data, ref, n_ids, n_ref / n_ids);
+		loom_answer_release(&a);
+	}
 	loom_free(ids);
 	loom_free(ref);
 }

@@ -18,7 +18,6 @@ class Tiny:
     config_last: Callable = None  # (config.json as a dict) -> dict: as code wrote it that transformers cannot read
     lengths: tuple = (2, 67)  # of the prompts: the tree has room for little, and 67 crosses a page of keys
     attn: str = "eager"
-    last: Callable = None  # (model, output) -> the last hidden state, where transformers' own has another width
     tune: Callable = None  # (model): after its weights have been drawn
     cache: bool = True  # greedy steps go through transformers' cache; False where it gives other numbers than the whole text
     tasks: tuple = ()  # of the prompts, by number; -1 none

@@ -1,5 +1,4 @@
 """Dense decoders: one entry for each form that a config.json of the family can select."""
-import torch
 import transformers as tf
 
 from . import IDS, V, Tiny, tied
@@ -16,7 +15,7 @@ def of(name, base, **kw):
     """name: the class names' beginning."""
     cfg = getattr(tf, kw.pop("config", name + "Config"))
     cls = getattr(tf, kw.pop("cls", name + "ForCausalLM"))
-    tiny = {k: kw.pop(k) for k in ("edit", "weights", "lengths", "attn", "last", "tune", "dtype", "shards") if k in kw}
+    tiny = {k: kw.pop(k) for k in ("edit", "weights", "lengths", "attn", "tune", "dtype", "shards") if k in kw}
     return Tiny(lambda: cfg(**{**base, **kw}), cls, **tiny)
 
 
@@ -30,17 +29,6 @@ def gemma3_old(cfg):
     cfg["sliding_window_pattern"] = cfg.pop("_sliding_window_pattern", 6)
     cfg.pop("layer_types", None)
     return cfg
-
-
-def opt_last(model, ids):
-    """OPT's last state in the stream's width: before the projection to the embedding's."""
-    kept = []
-    layer = model.model.decoder.final_layer_norm or model.model.decoder.layers[-1]
-    hook = layer.register_forward_hook(lambda m, i, o: kept.append(o[0] if isinstance(o, tuple) else o))
-    with torch.no_grad():
-        model(ids)
-    hook.remove()
-    return kept[0]
 
 
 GEMMA2 = {**LLAMA, "num_hidden_layers": 2, "sliding_window": 7, "query_pre_attn_scalar": 12, "num_key_value_heads": 1}
@@ -89,7 +77,7 @@ VARIANTS = {
     "gpt_bigcode-heads": of("GPTBigCode", GPT, n_inner=26, multi_query=False),
     "ministral3": of("Ministral3", LLAMA, num_key_value_heads=1, rope_parameters=TEMPER),
     "opt": of("OPT", OPT),
-    "opt-350m": of("OPT", OPT, do_layer_norm_before=False, word_embed_proj_dim=20, last=opt_last),
+    "opt-350m": of("OPT", OPT, do_layer_norm_before=False, word_embed_proj_dim=20),
     "opt-plain": of("OPT", OPT, enable_bias=False, layer_norm_elementwise_affine=False, activation_function="gelu"),
     "bloom": of("Bloom", dict(vocab_size=V, hidden_size=20, n_layer=2, n_head=5, **IDS)),
     "bloom-on-norm": of("Bloom", dict(vocab_size=V, hidden_size=24, n_layer=2, n_head=3, apply_residual_connection_post_layernorm=True,

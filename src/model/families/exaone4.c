@@ -7,8 +7,10 @@ static const struct loom_key keys[] = {
 	ALWAYS(QK_NORM, "head"), KEY(WINDOW, "sliding_window", "4096"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_WINDOW, WORD, "layer_types", "sliding_attention", NULL), RULE_NOT(LOOM_LAYER_WINDOW, EVERY, "sliding_window_pattern", NULL, "4"),
-	{LOOM_LAYER_ROPE, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, "sliding_window|attention.sliding_window"},
-	{LOOM_LAYER_ROPE, LOOM_TEST_EVERY, true, "sliding_window_pattern", NULL, "4", "sliding_window|attention.sliding_window"}, END_LAYERS};
+	{LOOM_LAYER_ROPE, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, "@window"},
+	{LOOM_LAYER_ROPE, LOOM_TEST_EVERY, true, "sliding_window_pattern", NULL, "4", "@window"}, END_LAYERS};
+/* A file without it has no window. */
+static const struct loom_key gguf_keys[] = {KEY(WINDOW, "attention.sliding_window", "0"), END_KEYS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_sublayer}, END_BLOCKS};
 
@@ -27,4 +29,5 @@ const struct loom_family loom_family_exaone4 = {
 	},
 	.blocks = blocks,
 	.gguf = "exaone4",
+	.gguf_keys = gguf_keys,
 };

@@ -9,8 +9,8 @@ static const struct loom_key keys[] = {
 	KEY(ROUTER_SCALE, "routed_scaling_factor", "2.5"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_WINDOW, WORD, "layer_types", "sliding_attention", NULL), RULE_NOT(LOOM_LAYER_WINDOW, EVERY, "sliding_window_pattern", NULL, "4"),
-	{LOOM_LAYER_ROPE, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, "sliding_window"},
-	{LOOM_LAYER_ROPE, LOOM_TEST_EVERY, true, "sliding_window_pattern", NULL, "4", "sliding_window"},
+	{LOOM_LAYER_ROPE, LOOM_TEST_WORD, false, "layer_types", "sliding_attention", NULL, "@window"},
+	{LOOM_LAYER_ROPE, LOOM_TEST_EVERY, true, "sliding_window_pattern", NULL, "4", "@window"},
 	RULE(LOOM_LAYER_MOE, WORD, "mlp_layer_types", "sparse", NULL), RULE(LOOM_LAYER_MOE, FROM, "first_k_dense_replace", NULL, "1"), END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, {"mlp_layer_types", "dense|sparse"}, {"scoring_func", "sigmoid"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_pre_norm_moe}, {0, &loom_block_pre_norm}, END_BLOCKS};

@@ -6,7 +6,7 @@ static const struct loom_key keys[] = {
 	KEY(D_HEAD, "head_dim", NULL), ALWAYS(POS, "rotary"), ALWAYS(GATED_FFN, "true"), ALWAYS(MLP_BIAS, "false"),
 	ALWAYS(UP_FIRST, "true"),
 	KEY(ROPE_THETA, "rope_theta", "160000"),
-	ALWAYS(CLASS_ACT, "tanh"), END_KEYS};
+	ALWAYS(CLASS_ACT, "tanh"), ALWAYS(HEAD_ACT, "gelu"), END_KEYS};
 static const struct loom_key_rule rules[] = {{"position_embedding_type", "absolute|rope"}, {"layer_norm_type", "layer_norm"}, {"logn_attention_scale", "false"},
 	{"logn_attention_clip1", "false"}, {"is_decoder", "false"}, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, END_BLOCKS};
@@ -34,6 +34,8 @@ const struct loom_family loom_family_gte = {
 		[LOOM_ROLE_GATE_UP] = {"encoder.layer.%d.mlp.up_gate_proj", NULL},
 		[LOOM_ROLE_DOWN] = {"layers.%d.mlp.down_proj|encoder.layer.%d.mlp.down_proj", NULL},
 		[LOOM_ROLE_MLP_NORM] = {"layers.%d.post_mlp_layernorm|encoder.layer.%d.mlp_ln", NULL},
+		[LOOM_ROLE_HEAD_DENSE] = {"/lm_head.dense", NULL}, [LOOM_ROLE_HEAD_NORM] = {"/lm_head.layer_norm|/lm_head.norm", NULL},
+		[LOOM_ROLE_HEAD] = {"/lm_head.decoder", NULL}, [LOOM_ROLE_HEAD_BIAS] = {"/lm_head.decoder", NULL},
 		[LOOM_ROLE_CLASS_DENSE] = {"pooler.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier", NULL},
 	},
 	.rules = rules,

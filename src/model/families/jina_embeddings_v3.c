@@ -4,7 +4,7 @@
 static const struct loom_key keys[] = {
 	USUAL_SIZES, BERT_FEATURES, ALWAYS(EMBED_NORM, "true"), KEY(NORM_EPS, "layer_norm_eps", "1e-5"), KEY(N_CTX, "max_position_embeddings", "8194"),
 	KEY(N_TYPE, "type_vocab_size", "1"), KEY(D_HEAD, "head_dim", NULL), ALWAYS(POS, "rotary"), KEY(ROPE_THETA, "rope_theta", "20000"),
-	ALWAYS(CLASS_ACT, "tanh"), END_KEYS};
+	ALWAYS(CLASS_ACT, "tanh"), ALWAYS(HEAD_ACT, "gelu"), END_KEYS};
 static const struct loom_key_rule rules[] = {BERT_RULES, END_RULES};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_norm}, END_BLOCKS};
 
@@ -29,6 +29,8 @@ const struct loom_family loom_family_jina_embeddings_v3 = {
 		[LOOM_ROLE_UP] = {"layers.%d.mlp.fc1|encoder.layers.%d.mlp.fc1", NULL},
 		[LOOM_ROLE_DOWN] = {"layers.%d.mlp.fc2|encoder.layers.%d.mlp.fc2", NULL},
 		[LOOM_ROLE_MLP_NORM] = {"layers.%d.post_mlp_layernorm|encoder.layers.%d.norm2", NULL},
+		[LOOM_ROLE_HEAD_DENSE] = {"/lm_head.dense", NULL}, [LOOM_ROLE_HEAD_NORM] = {"/lm_head.layer_norm", NULL},
+		[LOOM_ROLE_HEAD] = {"/lm_head.decoder", NULL}, [LOOM_ROLE_HEAD_BIAS] = {"/lm_head|/lm_head.decoder", NULL},
 		[LOOM_ROLE_CLASS_DENSE] = {"/classifier.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier.out_proj", NULL},
 	},
 	.rules = rules,

@@ -1,5 +1,5 @@
-/* opt.c: OPT: learned positions that start at 2; the 350m model norms after the additions and has a narrower embedding: its last state is
- * given before the projection to that width (what transformers calls its last hidden state comes after). */
+/* opt.c: OPT: learned positions that start at 2; the 350m model norms after the additions and has a narrower embedding, whose
+ * width its last state has too. */
 #include "llama_like.h"
 
 static const struct loom_key keys[] = {

@@ -1,4 +1,5 @@
-/* roberta.c: RoBERTa, XLM-RoBERTa, CamemBERT, data2vec for text: BERT whose positions start behind the padding token's id. */
+/* roberta.c: RoBERTa, XLM-RoBERTa, CamemBERT, data2vec for text: BERT whose positions start behind the padding token's id;
+ * Jina Embeddings v3 as published, with its adapters by task. */
 #include "bert_like.h"
 
 static const struct loom_key keys[] = {
