@@ -17,9 +17,19 @@ static void show(void *ctx, size_t done, size_t total)
 	*shown = percent;
 }
 
-/* The GGUF block type of a name; UNKNOWN when there is none. */
-static enum loom_dtype block_type(const char *name)
+/* The type of a GGUF file by its name; UNKNOWN when there is none. */
+static enum loom_dtype gguf_type(const char *name)
 {
+	static const struct {
+		const char *name;
+		enum loom_dtype type;
+	} floats[] = {{"f32", LOOM_F32}, {"f16", LOOM_F16}, {"bf16", LOOM_BF16}};
+
+	for (size_t i = 0; i < sizeof(floats) / sizeof(floats[0]); i++) {
+		if (loom_str_eq(name, floats[i].name)) {
+			return floats[i].type;
+		}
+	}
 	for (int t = 0; t < LOOM_N_DTYPE; t++) {
 		if (loom_dtype_block((enum loom_dtype)t) > 1 && loom_str_eq(name, loom_dtype_name((enum loom_dtype)t))) {
 			return (enum loom_dtype)t;
@@ -45,8 +55,9 @@ int loom_cmd_quantize(int argc, char **argv)
 	};
 	size_t n;
 	int status = loom_options(argc, argv, opts, usage,
-		"Writes a model with smaller weights. IN is a GGUF file for q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1 and q4_0,\n"
-		"a folder of safetensors for nf4 and int8; OUT must not be there.", names, 2, &n);
+		"Writes a model with other weights. IN is a GGUF file or a folder of safetensors for q8_0, q6_k, q5_k, q4_k, q5_1,\n"
+		"q5_0, q4_1, q4_0, bf16, f16 and f32, which make a GGUF file; a folder of safetensors for nf4 and int8, which make\n"
+		"a folder. OUT must not be there.", names, 2, &n);
 	enum loom_status rc;
 
 	if (status >= 0) {
@@ -56,8 +67,8 @@ int loom_cmd_quantize(int argc, char **argv)
 		return loom_fail_usage("usage: %s", usage);
 	}
 	bool folder = strcmp(type, "nf4") == 0 || strcmp(type, "int8") == 0;
-	if (!folder && block_type(type) == LOOM_DTYPE_UNKNOWN) {
-		return loom_fail_usage("--type: \"%s\" is none of q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1, q4_0, nf4 and int8", type);
+	if (!folder && gguf_type(type) == LOOM_DTYPE_UNKNOWN) {
+		return loom_fail_usage("--type: \"%s\" is none of q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1, q4_0, bf16, f16, f32, nf4 and int8", type);
 	}
 	status = loom_open_settings(&run, &settings);
 	if (status) {
@@ -68,11 +79,11 @@ int loom_cmd_quantize(int argc, char **argv)
 	if (!found) {
 		return LOOM_EXIT_FAILED;
 	}
-	if (s.is_gguf == folder) {
-		return loom_fail_usage("%s is %s, and --type %s makes %s", names[0], s.is_gguf ? "a GGUF file" : "a folder", type,
-			folder ? "a folder of safetensors" : "GGUF out of GGUF");
+	if (s.is_gguf && folder) {
+		return loom_fail_usage("%s is a GGUF file, and --type %s makes a folder of safetensors out of one", names[0], type);
 	}
 	rc = folder ? loom_quantize_folder(&s, names[1], strcmp(type, "nf4") == 0 ? 4 : 8, &quantize, &err)
-		: loom_quantize_gguf(s.path, names[1], block_type(type), &quantize, &err);
+		: s.is_gguf ? loom_quantize_gguf(s.path, names[1], gguf_type(type), &quantize, &err)
+			    : loom_quantize_convert(&s, names[1], gguf_type(type), &quantize, &err);
 	return rc ? loom_fail(&err) : LOOM_EXIT_OK;
 }

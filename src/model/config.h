@@ -12,6 +12,7 @@
 
 struct loom_family;
 struct loom_block;
+struct loom_rope_spec;
 
 #define LOOM_MAX_ROPE 2
 
@@ -158,6 +159,7 @@ struct loom_config {
 	struct loom_layer *layers;    /* [n_layer] */
 	struct loom_rope ropes[LOOM_MAX_ROPE];
 	int32_t n_rope;
+	const struct loom_rope_spec *rope_specs[LOOM_MAX_ROPE]; /* what config.json says of each; NULL: the config is not from there */
 	enum loom_dtype dtype;        /* as the checkpoint says; LOOM_DTYPE_UNKNOWN when it does not */
 	char gguf_file_type[16];      /* general.file_type as llama.cpp names it ("Q4_K_M"); "" when unknown */
 	struct loom_quant_config quant; /* how the files are quantized, or what a request wants made of them */

@@ -213,23 +213,40 @@ static void read_ids(struct loom_config *cfg, const struct loom_gguf *g)
 	}
 }
 
+/* Is there such a tensor in any layer? (Layers may be of several kinds.) */
+static bool stored(const struct loom_config *cfg, const struct loom_store *s, enum loom_role role, const char *suffix)
+{
+	char name[64];
+
+	for (const char *p = cfg->family->roles[role].gguf; p; p = loom_words_next(p)) {
+		for (int32_t l = 0; l < (memchr(p, '%', loom_word_len(p)) ? cfg->n_layer : 1); l++) {
+			loom_weight_name(name, sizeof(name), p, l, 0, suffix);
+			if (loom_store_find(s, name)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* What the tensors tell: biases, tied embeddings, whether q, k and v are one. */
 static void read_tensors(struct loom_config *cfg, const struct loom_store *s)
 {
-	const struct loom_family *f = cfg->family;
 	const struct loom_tensor *types = loom_store_find(s, "token_types.weight");
 
 	cfg->n_type = types && types->n_dim == 2 && types->shape[0] <= LOOM_MAX_VOCAB ? (int32_t)types->shape[0] : 0;
-	cfg->has_head = f->roles[LOOM_ROLE_HEAD].gguf != NULL;
-	cfg->tied = !loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".weight");
-	cfg->head_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_HEAD, ".bias");
-	cfg->attn_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_Q, ".bias") || loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".bias");
-	cfg->attn_out_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_O, ".bias");
-	cfg->router_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_ROUTER, ".bias");
-	cfg->mlp_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_UP, ".bias");
-	cfg->mlp_down_bias = loom_role_stored(f, s, true, "", LOOM_ROLE_DOWN, ".bias");
-	cfg->qkv = loom_role_stored(f, s, true, "", LOOM_ROLE_QKV, ".weight") ? LOOM_QKV_STACKED : LOOM_QKV_SPLIT;
-	cfg->fused_gate = cfg->gated_ffn && !loom_role_stored(f, s, true, "", LOOM_ROLE_GATE, ".weight");
+	cfg->has_head = cfg->family->roles[LOOM_ROLE_HEAD].gguf != NULL;
+	cfg->tied = !stored(cfg, s, LOOM_ROLE_HEAD, ".weight");
+	cfg->head_bias = stored(cfg, s, LOOM_ROLE_HEAD, ".bias");
+	cfg->attn_bias = stored(cfg, s, LOOM_ROLE_Q, ".bias") || stored(cfg, s, LOOM_ROLE_QKV, ".bias");
+	cfg->attn_out_bias = stored(cfg, s, LOOM_ROLE_O, ".bias");
+	cfg->router_bias = stored(cfg, s, LOOM_ROLE_ROUTER, ".bias");
+	cfg->mlp_bias = stored(cfg, s, LOOM_ROLE_UP, ".bias");
+	cfg->mlp_down_bias = stored(cfg, s, LOOM_ROLE_DOWN, ".bias");
+	cfg->conv_bias = stored(cfg, s, LOOM_ROLE_MIX_CONV, ".bias");
+	cfg->mixer_bias = stored(cfg, s, LOOM_ROLE_MIX_OUT, ".bias");
+	cfg->qkv = stored(cfg, s, LOOM_ROLE_QKV, ".weight") ? LOOM_QKV_STACKED : LOOM_QKV_SPLIT;
+	cfg->fused_gate = cfg->gated_ffn && !stored(cfg, s, LOOM_ROLE_GATE, ".weight");
 }
 
 static enum loom_status unknown(const char *arch, struct loom_err *err)
@@ -285,28 +302,27 @@ static void read_file_type(struct loom_config *cfg, const struct loom_gguf *g)
 	}
 }
 
+const struct loom_key loom_gguf_common[] = {
+	{LOOM_F_NORM_EPS, "attention.layer_norm_rms_epsilon|attention.layer_norm_epsilon", NULL, NULL, NULL},
+	{LOOM_F_ATTN_SCALE, "attention.scale", NULL, NULL, NULL}, {LOOM_F_EMBED_SCALE, "embedding_scale", NULL, NULL, NULL},
+	{LOOM_F_RESIDUAL_SCALE, "residual_scale", NULL, NULL, NULL}, {LOOM_F_ATTN_SOFTCAP, "attn_logit_softcapping", NULL, NULL, NULL},
+	{LOOM_F_LOGIT_SOFTCAP, "final_logit_softcapping", NULL, NULL, NULL}, {LOOM_F_CLIP_QKV, "attention.clamp_kqv", NULL, NULL, NULL},
+	{LOOM_F_ALIBI_MAX, "attention.max_alibi_bias", NULL, NULL, NULL}, {LOOM_F_ROPE_LOCAL_THETA, "rope.freq_base_swa", NULL, NULL, NULL},
+	{LOOM_F_ROPE_THETA, "rope.freq_base", NULL, NULL, NULL}, {LOOM_F_N_EXPERT, "expert_count", NULL, NULL, NULL},
+	{LOOM_F_N_EXPERT_USED, "expert_used_count", NULL, NULL, NULL}, {LOOM_F_N_FFN_EXPERT, "expert_feed_forward_length", NULL, NULL, NULL},
+	{LOOM_F_N_SHARED, "expert_shared_count", NULL, NULL, NULL}, {LOOM_F_N_FFN_SHARED, "expert_shared_feed_forward_length", NULL, NULL, NULL},
+	{LOOM_F_D_STATE, "ssm.state_size", NULL, NULL, NULL}, {LOOM_F_D_INNER, "ssm.inner_size", NULL, NULL, NULL},
+	{LOOM_F_DT_RANK, "ssm.time_step_rank", NULL, NULL, NULL}, {LOOM_F_N_TAP, "ssm.conv_kernel|shortconv.l_cache", NULL, NULL, NULL},
+	{LOOM_F_ROUTER_SCALE, "expert_weights_scale", NULL, NULL, NULL}, {LOOM_F_ROUTER_NORM, "expert_weights_norm", NULL, NULL, NULL},
+	{LOOM_F_N_EXPERT_GROUP, "expert_group_count", NULL, NULL, NULL}, {LOOM_F_N_EXPERT_GROUP_USED, "expert_group_used_count", NULL, NULL, NULL},
+	{LOOM_N_FIELD, NULL, NULL, NULL, NULL}};
+
 static enum loom_status read_all(struct loom_config *cfg, const struct reader *r, const struct loom_store *s, const json_t *tree)
 {
-	/* The names that mean the same in every architecture. */
-	static const struct loom_key common[] = {
-		{LOOM_F_NORM_EPS, "attention.layer_norm_rms_epsilon|attention.layer_norm_epsilon", NULL, NULL, NULL},
-		{LOOM_F_ATTN_SCALE, "attention.scale", NULL, NULL, NULL}, {LOOM_F_EMBED_SCALE, "embedding_scale", NULL, NULL, NULL},
-		{LOOM_F_RESIDUAL_SCALE, "residual_scale", NULL, NULL, NULL}, {LOOM_F_ATTN_SOFTCAP, "attn_logit_softcapping", NULL, NULL, NULL},
-		{LOOM_F_LOGIT_SOFTCAP, "final_logit_softcapping", NULL, NULL, NULL}, {LOOM_F_CLIP_QKV, "attention.clamp_kqv", NULL, NULL, NULL},
-		{LOOM_F_ALIBI_MAX, "attention.max_alibi_bias", NULL, NULL, NULL}, {LOOM_F_ROPE_LOCAL_THETA, "rope.freq_base_swa", NULL, NULL, NULL},
-		{LOOM_F_ROPE_THETA, "rope.freq_base", NULL, NULL, NULL}, {LOOM_F_N_EXPERT, "expert_count", NULL, NULL, NULL},
-		{LOOM_F_N_EXPERT_USED, "expert_used_count", NULL, NULL, NULL}, {LOOM_F_N_FFN_EXPERT, "expert_feed_forward_length", NULL, NULL, NULL},
-		{LOOM_F_N_SHARED, "expert_shared_count", NULL, NULL, NULL},
-		{LOOM_F_N_FFN_SHARED, "expert_shared_feed_forward_length", NULL, NULL, NULL},
-		{LOOM_F_D_STATE, "ssm.state_size", NULL, NULL, NULL}, {LOOM_F_D_INNER, "ssm.inner_size", NULL, NULL, NULL},
-		{LOOM_F_DT_RANK, "ssm.time_step_rank", NULL, NULL, NULL}, {LOOM_F_N_TAP, "ssm.conv_kernel|shortconv.l_cache", NULL, NULL, NULL},
-		{LOOM_F_ROUTER_SCALE, "expert_weights_scale", NULL, NULL, NULL}, {LOOM_F_ROUTER_NORM, "expert_weights_norm", NULL, NULL, NULL},
-		{LOOM_F_N_EXPERT_GROUP, "expert_group_count", NULL, NULL, NULL},
-		{LOOM_F_N_EXPERT_GROUP_USED, "expert_group_used_count", NULL, NULL, NULL}, {LOOM_N_FIELD, NULL, NULL, NULL, NULL}};
 	enum loom_status rc = read_sizes(cfg, r, s);
 
 	rc = rc ? rc : features(cfg, r->err);
-	rc = rc ? rc : loom_config_rows(cfg, common, tree, "metadata", r->err);
+	rc = rc ? rc : loom_config_rows(cfg, loom_gguf_common, tree, "metadata", r->err);
 	if (rc == LOOM_OK && cfg->family->gguf_keys) {
 		rc = loom_config_rows(cfg, cfg->family->gguf_keys, tree, "metadata", r->err);
 	}

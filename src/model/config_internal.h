@@ -34,6 +34,9 @@ bool loom_config_when(const struct loom_config *cfg, const json_t *root, const c
 /* config_layers.c: cfg->layers from the family's layer rules: bits, windows, ropes, blocks. Sizes and the number of ropes are there. */
 enum loom_status loom_config_layers(struct loom_config *cfg, const json_t *root, const char *where, struct loom_err *err) LOOM_MUST_CHECK;
 
+/* The names that mean the same in GGUF files of every architecture. config_gguf.c */
+extern const struct loom_key loom_gguf_common[];
+
 /* Keys of any model that change nothing in what Loom computes, or that the reader itself reads. config_json.c */
 bool loom_config_common_key(const char *key);
 

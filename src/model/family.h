@@ -84,6 +84,7 @@ struct loom_family {
 	const struct loom_key *gguf_keys;  /* what its metadata says beyond what every architecture's does (config_gguf.c), in the names of
 	                                    * gguf_tree.h; over `keys`, whose own values hold for GGUF too. Layer rules look there as well */
 	bool gguf_permuted;                /* GGUF stores q and k in interleaved-rope order */
+	bool gguf_head;                    /* GGUF files hold the head's matrix also where it is the embeddings' (other readers ask for it) */
 };
 
 /* All families, NULL-terminated (families/index.c). */

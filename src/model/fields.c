@@ -80,7 +80,7 @@ static void *place(struct loom_config *cfg, enum loom_field f)
 	return (char *)cfg + fields[f].offset;
 }
 
-static double number(const struct loom_config *cfg, enum loom_field f)
+double loom_field_number(const struct loom_config *cfg, enum loom_field f)
 {
 	const char *p = (const char *)cfg + fields[f].offset;
 
@@ -105,6 +105,28 @@ static double number(const struct loom_config *cfg, enum loom_field f)
 	}
 }
 
+const char *loom_field_word(const struct loom_config *cfg, enum loom_field f)
+{
+	const char *p = (const char *)cfg + fields[f].offset;
+	int v;
+
+	if (fields[f].type <= LOOM_FIELD_NUM) {
+		return NULL;
+	}
+	if (fields[f].type == LOOM_FIELD_BOOL) {
+		bool b;
+		memcpy(&b, p, sizeof(b));
+		return b ? "true" : "false";
+	}
+	memcpy(&v, p, sizeof(v));
+	for (const struct word *w = words[fields[f].type]; w->text; w++) {
+		if (w->value == v) {
+			return w->text;
+		}
+	}
+	return NULL;
+}
+
 static void set_number(struct loom_config *cfg, enum loom_field f, double v)
 {
 	int32_t i = (int32_t)v;
@@ -125,7 +147,7 @@ static void set_number(struct loom_config *cfg, enum loom_field f, double v)
 
 bool loom_field_given(const struct loom_config *cfg, enum loom_field f)
 {
-	double v = number(cfg, f);
+	double v = loom_field_number(cfg, f);
 
 	return isnan(v) || v != 0;
 }
@@ -167,7 +189,7 @@ static bool expression(const struct loom_config *cfg, const char *text, double *
 	if (f == LOOM_N_FIELD || fields[f].type > LOOM_FIELD_NUM) {
 		return false;
 	}
-	*out = cfg ? times * (root ? sqrt(number(cfg, f)) : number(cfg, f)) : 0;
+	*out = cfg ? times * (root ? sqrt(loom_field_number(cfg, f)) : loom_field_number(cfg, f)) : 0;
 	return true;
 }
 

@@ -90,6 +90,9 @@ bool loom_field_text_ok(enum loom_field f, const char *text);
 /* Sets the field from the member `key` of obj, which is there. null gives 0 to numbers and leaves the rest as it is. */
 enum loom_status loom_field_set_json(struct loom_config *cfg, enum loom_field f, const struct loom_json_ctx *c, const json_t *obj,
 	const char *key, struct loom_err *err) LOOM_MUST_CHECK;
+/* What the field is: a number (NAN for other kinds); "true", "false" or the first word of its kind's value (NULL for numbers). */
+double loom_field_number(const struct loom_config *cfg, enum loom_field f);
+const char *loom_field_word(const struct loom_config *cfg, enum loom_field f);
 /* Is a number that the config gave (not 0)? Other kinds: true. */
 bool loom_field_given(const struct loom_config *cfg, enum loom_field f);
 

@@ -108,12 +108,17 @@ void loom_plan_add_tap(struct loom_builder *b, enum loom_site site, int32_t laye
 	op->a = at;
 }
 
-int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus)
+int32_t loom_plan_vector_rows(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus, int32_t n_wide)
 {
 	const struct loom_bind what = {loom_role_name(role), b->layer, LOOM_WEIGHT_VECTOR, suffix, 1, (float)plus};
-	const struct loom_bind_part part = {.role = role, .n_row = n};
+	const struct loom_bind_part part = {.role = role, .n_row = n, .n_wide = n_wide};
 
 	return loom_bind(&b->bind, &what, &part, 1);
+}
+
+int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus)
+{
+	return loom_plan_vector_rows(b, role, suffix, n, plus, 0);
 }
 
 void loom_plan_add_norm(struct loom_builder *b, enum loom_role role, struct loom_view in, struct loom_view out)
@@ -415,8 +420,16 @@ static enum loom_status make_room(struct loom_plan *p, const struct loom_config 
 	return c->rel == LOOM_REL_NONE ? LOOM_OK : loom_distances_make(&p->distances, c, arena, err);
 }
 
-enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
-	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err)
+/* How a plan's weights are found. */
+struct binding {
+	const struct loom_store *store;
+	bool gguf;
+	enum loom_dtype keep;
+	struct loom_layout *layout;
+};
+
+static enum loom_status build(struct loom_plan *p, const struct loom_config *cfg, const struct binding *from, struct loom_arena *arena,
+	struct loom_err *err)
 {
 	struct loom_builder b = {.cfg = cfg, .p = p, .layer = -1, .rel_table = -1, .rel_norm = -1, .rel_norm_bias = -1, .rel_bias = -1,
 		.rel_key = -1, .rel_query = -1};
@@ -427,7 +440,8 @@ enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *
 	if (rc) {
 		return rc;
 	}
-	loom_binder_init(&b.bind, cfg, store, gguf, keep, p, arena);
+	loom_binder_init(&b.bind, cfg, from->store, from->gguf, from->keep, p, arena);
+	b.bind.layout = from->layout;
 	b.tied = cfg->masked_head ? !loom_bind_stored(&b.bind, LOOM_ROLE_HEAD, ".weight") : cfg->tied;
 	embeddings(&b);
 	for (b.layer = 0; b.layer < cfg->n_layer; b.layer++) {
@@ -440,6 +454,18 @@ enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *
 	}
 	head(&b);
 	return loom_binder_finish(&b.bind, err);
+}
+
+enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
+	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err)
+{
+	return build(p, cfg, &(struct binding){store, gguf, keep, NULL}, arena, err);
+}
+
+enum loom_status loom_plan_layout(struct loom_plan *p, const struct loom_config *cfg, struct loom_layout *layout, struct loom_arena *arena,
+	struct loom_err *err)
+{
+	return build(p, cfg, &(struct binding){NULL, true, LOOM_DTYPE_UNKNOWN, layout}, arena, err);
 }
 
 int32_t loom_plan_tap(const struct loom_plan *p, enum loom_site site, int32_t layer)

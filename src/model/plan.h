@@ -10,6 +10,10 @@
 /* Unrolls the family's block program. store NULL: weights stay unbound (their shapes are set). Everything is allocated in arena. keep: as loom_model.keep. */
 enum loom_status loom_plan_build(struct loom_plan *p, const struct loom_config *cfg, const struct loom_store *store, bool gguf,
 	enum loom_dtype keep, struct loom_arena *arena, struct loom_err *err) LOOM_MUST_CHECK;
+/* The same of a GGUF file that is not there: layout takes down what would be looked for in it. */
+struct loom_layout;
+enum loom_status loom_plan_layout(struct loom_plan *p, const struct loom_config *cfg, struct loom_layout *layout, struct loom_arena *arena,
+	struct loom_err *err) LOOM_MUST_CHECK;
 /* The op list as text, one op a line with shapes, weights and taps (loom plan MODEL; golden tests). */
 void loom_plan_print(const struct loom_plan *p, const struct loom_config *cfg, struct loom_buf *out);
 const char *loom_op_name(enum loom_op_kind kind);

@@ -213,9 +213,9 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	op->d_state = c->d_state;
 	op->d_value = n / h;
 	keep(b, op, (int64_t)c->d_state * n);
-	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_A, "", h, 0);
+	op->w = loom_plan_vector_rows(b, LOOM_ROLE_MIX_A, "", h, 0, 1);
 	b->p->weights[op->w].neg_exp = !b->bind.gguf; /* GGUF holds it so */
-	op->bias = loom_plan_vector(b, LOOM_ROLE_MIX_D, "", h, 0);
+	op->bias = loom_plan_vector_rows(b, LOOM_ROLE_MIX_D, "", h, 0, 1);
 	op->bias2 = loom_plan_vector(b, LOOM_ROLE_MIX_DT_BIAS, "", h, 0);
 	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
 	op = loom_plan_add(b, LOOM_OP_NORM);
@@ -223,7 +223,7 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	op->n_group = c->n_scan_group;
 	op->norm = LOOM_NORM_RMS;
 	op->eps = (float)c->norm_eps;
-	op->w = loom_plan_vector(b, LOOM_ROLE_MIX_NORM, ".weight", n, 0);
+	op->w = loom_plan_vector_rows(b, LOOM_ROLE_MIX_NORM, ".weight", n, 0, n / c->n_scan_group);
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 

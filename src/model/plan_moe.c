@@ -76,7 +76,8 @@ static int32_t bind_bias(struct loom_builder *b, const char *what, const enum lo
 	struct loom_bind_part part[2];
 
 	for (int i = 0; i < n; i++) {
-		part[i] = (struct loom_bind_part){.role = roles[i], .n_row = n_row, .n_stored = b->cfg->n_expert * n_row, .row0 = e * n_row};
+		part[i] = (struct loom_bind_part){.role = roles[i], .n_row = n_row, .n_stored = b->cfg->n_expert * n_row, .row0 = e * n_row,
+			.n_wide = n_row};
 	}
 	return bind_expert(b, what, e, LOOM_WEIGHT_VECTOR, "", 1, part, n);
 }

@@ -70,7 +70,8 @@ static int32_t head_norm_vector(struct loom_builder *b, enum loom_role role, int
 	struct loom_bind_part *parts;
 
 	if (c->qk_norm != LOOM_QK_HEAD_TENSORS) {
-		return loom_plan_vector(b, role, suffix, c->qk_norm == LOOM_QK_HEAD ? c->d_head : n_head * c->d_head, plus);
+		return loom_plan_vector_rows(b, role, suffix, c->qk_norm == LOOM_QK_HEAD ? c->d_head : n_head * c->d_head, plus,
+			c->qk_norm == LOOM_QK_EACH_HEAD ? c->d_head : 0);
 	}
 	parts = loom_arena_alloc(b->bind.arena, (size_t)n_head, sizeof(*parts));
 	if (!parts) {

@@ -171,6 +171,12 @@ static enum loom_status make(struct loom_config *cfg, const json_t *const object
 		double m = 0.1 * s.mscale_all_dim * log(s.factor) + 1; /* DeepSeek scales the scores by its square */
 		cfg->attn_scale *= m * m;
 	}
+	struct loom_rope_spec *kept = loom_arena_alloc(&cfg->arena, 1, sizeof(*kept));
+	if (!kept) {
+		return loom_err_nomem(err, "rotary embedding", sizeof(*kept));
+	}
+	*kept = s;
+	cfg->rope_specs[cfg->n_rope] = kept;
 	rc = loom_rope_make(r, &s, where, &cfg->arena, err);
 	r->interleaved = cfg->rope_interleaved;
 	cfg->n_rope += rc == LOOM_OK;

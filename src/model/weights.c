@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "layout.h"
 #include "weights_internal.h"
 
 #define SHOWN 8 /* names in a message; the rest is counted */
@@ -39,6 +40,11 @@ static void full_name(char *out, size_t cap, const char *before, const char *p, 
 
 	fill_numbers(stem, sizeof(stem), p + bare, n - bare, layer, head);
 	(void)snprintf(out, cap, "%s%s%s", before, stem, suffix);
+}
+
+void loom_weight_name(char *out, size_t cap, const char *name, int32_t layer, int32_t head, const char *suffix)
+{
+	full_name(out, cap, "", name, loom_word_len(name), layer, head, suffix);
 }
 
 /* The first alternative that is stored, its name in out; else NULL and the first alternative's name. Names that take no prefix (the head's)
@@ -100,7 +106,7 @@ static void choose_prefix(struct loom_binder *b)
 
 bool loom_bind_stored(const struct loom_binder *b, enum loom_role role, const char *suffix)
 {
-	return loom_role_stored(b->cfg->family, b->store, b->gguf, b->prefix, role, suffix);
+	return b->layout ? loom_layout_has(b->layout, role) : loom_role_stored(b->cfg->family, b->store, b->gguf, b->prefix, role, suffix);
 }
 
 bool loom_role_find_stored(const struct loom_config *cfg, const struct loom_store *store, enum loom_role role, const char *other, char *out,
@@ -193,6 +199,9 @@ bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_
 	const char *names = b->gguf ? b->cfg->family->roles[role].gguf : b->cfg->family->roles[role].hf;
 	char name[LOOM_MAX_TENSOR_NAME];
 
+	if (b->layout) {
+		return loom_layout_has(b->layout, role);
+	}
 	return b->store && names && loom_binder_find(b->store, names, b->prefix, layer, 0, suffix, name, sizeof(name)) != NULL;
 }
 
@@ -342,6 +351,9 @@ int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const str
 
 	w->part = loom_arena_alloc(b->arena, (size_t)n, sizeof(*w->part));
 	b->no_memory = b->no_memory || !w->part;
+	if (b->layout) {
+		loom_layout_note(b->layout, b->plan->n_weight - 1, what, parts, n);
+	}
 	for (int i = 0; i < n; i++) {
 		w->n_row += parts[i].n_row;
 		if (b->store && w->part) {

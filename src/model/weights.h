@@ -12,6 +12,7 @@ struct loom_binder {
 	const struct loom_config *cfg;
 	const struct loom_store *store; /* NULL: shapes only */
 	bool gguf;
+	struct loom_layout *layout;     /* takes down what would be looked for (layout.h); NULL: none */
 	enum loom_dtype keep;
 	char prefix[96];                /* of tensor names, chosen by what the store has */
 	struct loom_plan *plan;         /* weights are appended here; room is made beforehand */
@@ -33,6 +34,7 @@ struct loom_bind_part {
 	int32_t n_stored;   /* rows of the tensor when it is shared with other parts; 0: n_row */
 	int32_t row0, group, stride; /* as in loom_weight_part */
 	int32_t head;       /* fills "%h" in the name */
+	int32_t n_wide;     /* a vector that GGUF files keep in rows of so many; 0: in one */
 	int32_t n_plane, plane; /* the tensor is n_plane matrices, and this is one of them; n_plane 0: it is a matrix */
 	int32_t n_side;     /* the tensor is [n_side, n_row, n_col / n_side]: matrices that stand side by side in the weight */
 	bool turned;        /* stored the other way round: [in, out], or a TABLE's [columns, rows] (also [columns, 1, rows]) */
@@ -52,9 +54,10 @@ int32_t loom_bind(struct loom_binder *b, const struct loom_bind *what, const str
 int32_t loom_bind_constant(struct loom_binder *b, const struct loom_bind *what, const float *values, int32_t n_row);
 /* Adds a weight [n_row, distances] that others give. Its index. */
 int32_t loom_bind_spread(struct loom_binder *b, const struct loom_bind *what, const struct loom_spread *from, int32_t n_row);
+/* "blk.%d.attn_q" (the first alternative at name) with its numbers and the suffix. */
+void loom_weight_name(char *out, size_t cap, const char *name, int32_t layer, int32_t head, const char *suffix);
 /* Does the store hold a tensor of this role and suffix at a layer? false without a store. */
 bool loom_binder_stored(const struct loom_binder *b, enum loom_role role, int32_t layer, const char *suffix);
-/* Does the store hold a tensor of this role and suffix (layer 0's)? false without a store. */
 /* Is the role's tensor (of layer 0) there under the chosen prefix? */
 bool loom_bind_stored(const struct loom_binder *b, enum loom_role role, const char *suffix);
 /* The name, without suffix, under which a role's tensor is stored; other: what it is called when the family has no name for it ("/score";

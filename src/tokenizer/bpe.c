@@ -1,6 +1,7 @@
 /* bpe.c: merges as a hash of pairs, and the merging of one piece over a linked list and a heap. */
 #include "bpe.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -133,6 +134,21 @@ enum loom_status loom_bpe_resolve(struct loom_bpe *b, const struct loom_bpe_pair
 void loom_bpe_prefetch(const struct loom_bpe *b, int32_t left, int32_t right)
 {
 	__builtin_prefetch(&b->rules[home_of(b, left, right)], 1);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct loom_bpe_listed *x = a, *y = b;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+void loom_bpe_list(const struct loom_bpe *b, struct loom_bpe_listed *out, size_t *n)
+{
+	*n = 0;
+	for (size_t i = 0; i < b->cap; i++)
+		if (b->rules[i].left >= 0)
+			out[(*n)++] = (struct loom_bpe_listed){ b->rules[i].left, b->rules[i].right, b->rules[i].id, b->rules[i].rank };
+	qsort(out, *n, sizeof *out, by_rank);
 }
 
 enum loom_status loom_bpe_add(struct loom_bpe *b, const char *left, size_t n_left, const char *right, size_t n_right,

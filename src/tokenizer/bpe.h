@@ -44,6 +44,12 @@ enum loom_status loom_bpe_add_line(struct loom_bpe *b, const char *line, size_t 
 /* The same by ids. */
 enum loom_status loom_bpe_add_ids(struct loom_bpe *b, int32_t left, int32_t right, int32_t merged, struct loom_err *err)
 	LOOM_MUST_CHECK;
+/* All merges, those applied first in front: out [b->n], of which *n are filled (a pair that was added twice counts once). */
+struct loom_bpe_listed {
+	int32_t left, right, id;
+	uint32_t rank;
+};
+void loom_bpe_list(const struct loom_bpe *b, struct loom_bpe_listed *out, size_t *n);
 /* For files that list no merges (bpe_derive.c): those of each token into two of the vocabulary, ranked by the merged
  * token: by id and the shorter left part; by score (the best first), id and the shorter left part; by score, the
  * longer left part and id; or by id and the ids of the left and right parts. scores and normal are [n]; normal, when

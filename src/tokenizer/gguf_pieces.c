@@ -19,6 +19,11 @@ static const char prefixed[] = "{\"normalizer\":" SEQUENCE("normalizers", "{\"ty
 	REPLACE(" ", LOWER_ONE)) ",\"decoder\":" SEQUENCE("decoders", DECODE_BYTES STRIP_ONE) "}";
 static const char bare[] = "{\"normalizer\":" REPLACE(" ", LOWER_ONE) ",\"decoder\":" SEQUENCE("decoders", DECODE_BYTES) "}";
 
+const char *loom_gguf_spaced(bool prefix)
+{
+	return prefix ? prefixed : bare;
+}
+
 static bool is_gemma(const struct loom_gguf *g)
 {
 	const char *arch = loom_gguf_string(g, "general.architecture");
@@ -179,6 +184,24 @@ enum loom_status loom_gguf_fill_bert(struct loom_gguf_tokens *f, struct loom_err
 
 /* --- Unigram */
 
+void loom_gguf_t5_stages(struct loom_buf *b, const void *charsmap, size_t n, bool prefix, bool words)
+{
+	loom_buf_putc(b, '{');
+	if (charsmap) {
+		loom_buf_puts(b, "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+		loom_base64_put(b, charsmap, n);
+		loom_buf_puts(b, "\"},");
+	}
+	for (int i = 0; i < 2; i++) {
+		loom_buf_puts(b, i ? ",\"decoder\":" : words ? "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+			"{\"type\":\"WhitespaceSplit\"}," : "\"pre_tokenizer\":");
+		loom_buf_printf(b, "{\"type\":\"Metaspace\",\"replacement\":\"" LOWER_ONE "\",\"prepend_scheme\":\"%s\"}",
+			prefix ? "always" : "never");
+		loom_buf_puts(b, i == 0 && words ? "]}" : "");
+	}
+	loom_buf_putc(b, '}');
+}
+
 static enum loom_status t5_stages(struct loom_gguf_tokens *f, struct loom_err *err)
 {
 	const struct loom_gguf_value *map = loom_gguf_find(f->g, LOOM_GGUF_T "precompiled_charsmap");
@@ -192,20 +215,7 @@ static enum loom_status t5_stages(struct loom_gguf_tokens *f, struct loom_err *e
 	            map->n > LOOM_MAX_CONFIG_BYTES / 2))
 		return loom_err_set(err, LOOM_E_MODEL, "gguf: " LOOM_GGUF_T "precompiled_charsmap: expected an array of bytes");
 	loom_buf_init(&b, LOOM_MAX_CONFIG_BYTES);
-	loom_buf_putc(&b, '{');
-	if (map && map->n) {
-		loom_buf_puts(&b, "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
-		loom_base64_put(&b, map->raw, (size_t)map->n);
-		loom_buf_puts(&b, "\"},");
-	}
-	for (int i = 0; i < 2; i++) {
-		loom_buf_puts(&b, i ? ",\"decoder\":" : words ? "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
-			"{\"type\":\"WhitespaceSplit\"}," : "\"pre_tokenizer\":");
-		loom_buf_printf(&b, "{\"type\":\"Metaspace\",\"replacement\":\"" LOWER_ONE "\",\"prepend_scheme\":\"%s\"}",
-			prefix ? "always" : "never");
-		loom_buf_puts(&b, i == 0 && words ? "]}" : "");
-	}
-	loom_buf_putc(&b, '}');
+	loom_gguf_t5_stages(&b, map && map->n ? map->raw : NULL, map ? (size_t)map->n : 0, prefix, words);
 	status = b.failed ? loom_err_nomem(err, "the tokenizer", b.len) : loom_tokenizer_stages_text(f->t, b.data, err);
 	loom_buf_release(&b);
 	return status;

@@ -103,6 +103,16 @@ const struct loom_gguf_pre *loom_gguf_pre_find(const char *name)
 	return NULL;
 }
 
+const char *loom_gguf_pre_name(const struct loom_gguf_pre *p)
+{
+	return strcmp(p->names[0], "default") == 0 ? p->names[1] : p->names[0];
+}
+
+const struct loom_gguf_pre *loom_gguf_pre_at(size_t i)
+{
+	return i < sizeof pres / sizeof pres[0] ? &pres[i] : NULL;
+}
+
 static json_t *step_of(const char *s)
 {
 	if (s == BYTES || s == BYTES_SPLIT)

@@ -14,6 +14,10 @@ struct loom_gguf_pre {
 
 /* NULL: unknown. */
 const struct loom_gguf_pre *loom_gguf_pre_find(const char *name);
+/* Its first name that is no mere fallback. */
+const char *loom_gguf_pre_name(const struct loom_gguf_pre *p);
+/* The i-th of the table; NULL behind the last. */
+const struct loom_gguf_pre *loom_gguf_pre_at(size_t i);
 /* An object with normalizer, pre_tokenizer and decoder; NULL: out of memory. */
 json_t *loom_gguf_pre_stages(const struct loom_gguf_pre *p);
 

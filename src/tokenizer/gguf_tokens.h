@@ -31,4 +31,9 @@ enum loom_status loom_gguf_fill_gemma(struct loom_gguf_tokens *f, struct loom_er
 enum loom_status loom_gguf_fill_bert(struct loom_gguf_tokens *f, struct loom_err *err) LOOM_MUST_CHECK;
 enum loom_status loom_gguf_fill_t5(struct loom_gguf_tokens *f, struct loom_err *err) LOOM_MUST_CHECK;
 
+/* The stages around SentencePiece's BPE: does each text get a space in front? */
+const char *loom_gguf_spaced(bool prefix);
+/* Those around Unigram, as JSON appended to b: the charsmap's bytes (NULL: none); a space in front; runs of spaces are one. */
+void loom_gguf_t5_stages(struct loom_buf *b, const void *charsmap, size_t n, bool prefix, bool words);
+
 #endif

@@ -343,6 +343,14 @@ bool loom_normalizer_lower(struct loom_normalizer *n)
 	return true;
 }
 
+const struct loom_precompiled *loom_normalizer_charsmap(const struct loom_normalizer *n)
+{
+	for (size_t i = 0; i < n->n_step; i++)
+		if (n->steps[i].charsmap)
+			return n->steps[i].charsmap;
+	return NULL;
+}
+
 void loom_normalizer_release(struct loom_normalizer *n)
 {
 	for (size_t i = 0; i < n->n_step; i++) {

@@ -4,6 +4,7 @@
 #define LOOM_NORMALIZE_H
 
 #include "arena.h"
+#include "buf.h"
 #include "jsonx.h"
 #include "regex.h"
 #include "text.h"
@@ -22,6 +23,8 @@ enum loom_status loom_normalizer_open(struct loom_normalizer *n, struct loom_are
 /* Lowercase before all other steps, unless it is one of them; false: they are too many. */
 bool loom_normalizer_lower(struct loom_normalizer *n);
 void loom_normalizer_release(struct loom_normalizer *n);
+/* The first charsmap among the steps; NULL: none. */
+const struct loom_precompiled *loom_normalizer_charsmap(const struct loom_normalizer *n);
 bool loom_normalizer_run(const struct loom_normalizer *n, struct loom_work *w);
 
 /* Writing a piece anew with the library's alignment: characters in output order, each with a change: 1 when it
@@ -45,6 +48,8 @@ enum loom_status loom_precompiled_open(const char *base64, size_t n, const char 
 enum loom_status loom_precompiled_open_bytes(const void *data, size_t n, const char *where, struct loom_precompiled **out,
 	struct loom_err *err) LOOM_MUST_CHECK;
 void loom_precompiled_free(struct loom_precompiled *c);
+/* Appends the bytes that it was opened from. */
+void loom_precompiled_bytes(const struct loom_precompiled *c, struct loom_buf *out);
 bool loom_precompiled_run(const struct loom_precompiled *c, struct loom_work *w, const struct loom_piece *p);
 
 /* Unicode normalization forms with the library's alignment of each character (normalize_unicode.c). */

@@ -74,6 +74,16 @@ enum loom_status loom_precompiled_open_bytes(const void *data, size_t n, const c
 	return LOOM_OK;
 }
 
+void loom_precompiled_bytes(const struct loom_precompiled *c, struct loom_buf *out)
+{
+	for (size_t i = 0; i <= c->n_unit; i++) {
+		uint32_t u = i ? c->units[i - 1] : (uint32_t)(c->n_unit * 4);
+		const uint8_t le[4] = { (uint8_t)u, (uint8_t)(u >> 8), (uint8_t)(u >> 16), (uint8_t)(u >> 24) };
+		loom_buf_append(out, le, 4);
+	}
+	loom_buf_append(out, c->text, c->n_text);
+}
+
 enum loom_status loom_precompiled_open(const char *base64, size_t n, const char *where, struct loom_precompiled **out,
 	struct loom_err *err)
 {

@@ -174,13 +174,19 @@ def test_a_folder_for_bitsandbytes(loom_bin, tmp_path, kind, mode, make):
 
 
 @pytest.mark.parametrize("args,status,says", [
-    (["llama-gqa", "o", "--type", "q9_z"], 2, "is none of"), (["llama-gqa", "o", "--type", "q8_0"], 2, "is a folder"), (["llama-gqa", "o"], 2, "usage"),
+    (["llama-gqa", "o", "--type", "q9_z"], 2, "is none of"), (["llama-gqa", "o"], 2, "usage"),
     (["nobody", "o", "--type", "nf4"], 1, "no such model"),
 ])
 def test_wrong_usage_of_quantize(loom_bin, tmp_path, args, status, says):
     model = MODELS / args[0] if (MODELS / args[0]).exists() else args[0]
     r = run(loom_bin, "quantize", model, tmp_path / args[1], *args[2:])
     assert r.returncode == status and says in r.stderr
+
+
+def test_a_gguf_file_becomes_no_folder(loom_bin, tmp_path):
+    wide_gguf(tmp_path / "wide.gguf")
+    r = run(loom_bin, "quantize", tmp_path / "wide.gguf", tmp_path / "o", "--type", "nf4")
+    assert r.returncode == 2 and "is a GGUF file" in r.stderr
 
 
 def test_what_is_quantized_already_is_not_quantized_again(loom_bin, tmp_path):

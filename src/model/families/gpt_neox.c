@@ -31,4 +31,5 @@ const struct loom_family loom_family_gpt_neox = {
 	},
 	.blocks = blocks,
 	.gguf = "gptneox",
+	.gguf_head = true,
 };

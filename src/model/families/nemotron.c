@@ -19,4 +19,5 @@ const struct loom_family loom_family_nemotron = {
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD},
 	.blocks = blocks,
 	.gguf = "nemotron",
+	.gguf_head = true,
 };

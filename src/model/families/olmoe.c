@@ -19,4 +19,5 @@ const struct loom_family loom_family_olmoe = {
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_QK_NORM, LLAMA_HEAD, MOE_ROUTER, MOE_EXPERTS("mlp")},
 	.blocks = blocks,
 	.gguf = "olmoe",
+	.gguf_head = true,
 };

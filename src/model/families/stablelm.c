@@ -28,5 +28,6 @@ const struct loom_family loom_family_stablelm = {
 	},
 	.blocks = blocks,
 	.gguf = "stablelm",
+	.gguf_head = true,
 	.gguf_keys = gguf_keys,
 };

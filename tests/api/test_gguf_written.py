@@ -1,0 +1,124 @@
+"""`loom quantize FOLDER OUT.gguf`: of every tiny model that can be written the file gives the folder's states bit for bit, and gguf-py reads it; the others are
+refused with the reason."""
+import json
+import shutil
+import subprocess
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Q
+from safetensors.numpy import load_file
+
+from conftest import MODELS, tensors
+
+# what a model of a family with GGUF names has that no key says
+REFUSED = {
+    "bert-mlm": "act of layer 0", "bloom-on-norm": "add of layer 0", "falcon-rw": "its size", "gemma2-uncapped": "its size",
+    "gemma3": "attend of layer 0", "gemma3-both-ways": "attend of layer 0", "tower-gemma3": "attend of layer 0", "gpt-oss": "experts of layer 0",
+    "gpt2-base": "attend of layer 0", "gpt2-variant": "act of layer 0", "llama-dynamic": "rotary embedding", "llama-longrope": "rotary embedding",
+    "llama-odd": "gate of layer 0", "modernbert-biases": "norm of layer -1", "phi-norms": "its size", "phimoe": "chooses experts",
+    "phimoe-longrope": "rotary embedding", "qwen2-moe": "would not be read", "qwen2-moe-norm": "would not be read",
+    "qwen2-moe-window": "attend of layer 2", "qwen2-window": "attend of layer 1", "qwen3-moe-stacked": "chooses experts", "smollm3-window": "its size",
+}
+NEAR = {"llama-llama3"}  # its factors are quotients there, which not every float is
+ENCODERS = {"bert", "modernbert", "nomic_bert", "nomic_bert-own"}
+OTHERS = "no names of its weights in such files are known"
+
+
+def quantize(loom_bin, folder, out, kind="f32"):
+    return subprocess.run([loom_bin, "quantize", str(folder), str(out), "--type", kind], capture_output=True, text=True, timeout=120)
+
+
+def states(post, model, name):
+    if name in ENCODERS:
+        r = post("/embed", model=str(model), text="hello there", pooling="mean", normalize=False,
+                 capture=dict(name="h", site="hidden", layers="all", positions="all"))
+        assert r.status_code == 200, r.text
+        return np.array(r.json()["captures"]["h"]["data"])
+    ids = [int(x) for x in load_file(MODELS / name / "expected.safetensors")["ids.1"].reshape(-1)]
+    r = post("/generate", model=str(model), prompt=ids, max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
+             capture=dict(name="h", layers="all", positions="all"))
+    return tensors(r)["captures.h"]
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in MODELS.iterdir()))
+def test_each_tiny_model_is_written_or_refused(post, loom_bin, tmp_path, name):
+    path = tmp_path / f"{name}.gguf"
+    r = quantize(loom_bin, MODELS / name, path)
+    if r.returncode:
+        assert OTHERS in r.stderr if name not in REFUSED else REFUSED[name] in r.stderr, r.stderr
+        assert not path.exists()
+        return
+    assert name not in REFUSED
+    reader = gguf.GGUFReader(path)
+    assert all(t.tensor_type == Q.F32 for t in reader.tensors) and reader.get_field("general.architecture")
+    got, want = states(post, path, name), states(post, MODELS / name, name)
+    assert np.abs(got - want).max() <= 2e-5 * np.abs(want).max() if name in NEAR else np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("kind,matrix,table", [("q8_0", Q.Q8_0, Q.Q8_0), ("q4_k", Q.Q5_0, Q.Q8_0), ("f16", Q.F16, Q.F16), ("bf16", Q.BF16, Q.BF16)])
+def test_types(post, loom_bin, tmp_path, kind, matrix, table):
+    """From the folder at once, or by way of a float32 file: the same bytes. Rows of 64 fill no block of 256."""
+    folder = tmp_path / "wide"
+    shutil.copytree(MODELS / "llama-gqa", folder)
+    config = json.loads((folder / "config.json").read_text()) | dict(hidden_size=64, intermediate_size=96, num_attention_heads=4, num_key_value_heads=2,
+                                                                      head_dim=16, num_hidden_layers=2)
+    (folder / "config.json").write_text(json.dumps(config))
+    rng, weights = np.random.default_rng(1), {"model.embed_tokens.weight": (config["vocab_size"], 64), "model.norm.weight": (64,), "lm_head.weight": (config["vocab_size"], 64)}
+    for i in range(2):
+        b = f"model.layers.{i}."
+        weights |= {b + "input_layernorm.weight": (64,), b + "post_attention_layernorm.weight": (64,), b + "self_attn.q_proj.weight": (64, 64),
+                    b + "self_attn.k_proj.weight": (32, 64), b + "self_attn.v_proj.weight": (32, 64), b + "self_attn.o_proj.weight": (64, 64),
+                    b + "mlp.gate_proj.weight": (96, 64), b + "mlp.up_proj.weight": (96, 64), b + "mlp.down_proj.weight": (64, 96)}
+    from safetensors.numpy import save_file
+    save_file({k: (rng.standard_normal(s) * 0.2).astype(np.float32) for k, s in weights.items()}, folder / "model.safetensors")
+    for source, out, t in ((folder, "a.gguf", kind), (folder, "f.gguf", "f32"), (tmp_path / "f.gguf", "b.gguf", kind)):
+        r = quantize(loom_bin, source, tmp_path / out, t)
+        assert r.returncode == 0, r.stderr
+    a, b = (gguf.GGUFReader(tmp_path / n) for n in ("a.gguf", "b.gguf"))
+    assert [t.name for t in a.tensors] == [t.name for t in b.tensors]
+    for x, y in zip(a.tensors, b.tensors):
+        want = Q.F32 if x.name.endswith("norm.weight") else table if x.name in ("token_embd.weight", "output.weight") else matrix
+        assert x.tensor_type == y.tensor_type == want, x.name
+        assert np.array_equal(x.data, y.data)
+    assert (tmp_path / "a.gguf").stat().st_size == (tmp_path / "b.gguf").stat().st_size
+
+
+def text_of(reader, key):
+    return reader.get_field(key).contents()
+
+
+def test_metadata(loom_bin, tmp_path):
+    """Sizes, special tokens, the template, and the end of generation that generation_config.json names."""
+    folder = tmp_path / "org-name"
+    shutil.copytree(MODELS / "llama-gqa", folder)
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    (folder / "tokenizer_config.json").write_text(json.dumps(dict(bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>")))
+    (folder / "generation_config.json").write_text(json.dumps(dict(eos_token_id=[257, 259], bos_token_id=256)))
+    r = quantize(loom_bin, folder, tmp_path / "m.gguf")
+    assert r.returncode == 0, r.stderr
+    config, g = json.loads((folder / "config.json").read_text()), gguf.GGUFReader(tmp_path / "m.gguf")
+    for key, value in (("general.architecture", "llama"), ("general.name", "org-name"), ("llama.block_count", config["num_hidden_layers"]),
+                       ("llama.embedding_length", config["hidden_size"]), ("llama.attention.head_count", config["num_attention_heads"]),
+                       ("llama.attention.head_count_kv", config["num_key_value_heads"]), ("llama.feed_forward_length", config["intermediate_size"]),
+                       ("llama.context_length", config["max_position_embeddings"]), ("llama.vocab_size", config["vocab_size"]),
+                       ("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", "gpt-2"), ("tokenizer.ggml.eos_token_id", 257),
+                       ("tokenizer.ggml.eot_token_id", 259), ("tokenizer.ggml.bos_token_id", 256), ("tokenizer.ggml.padding_token_id", 259),
+                       ("tokenizer.ggml.add_bos_token", False), ("tokenizer.chat_template", "{% for m in messages %}{{ m.content }}{% endfor %}")):
+        assert text_of(g, key) == value, key
+    types = text_of(g, "tokenizer.ggml.token_type")
+    assert len(types) == config["vocab_size"] == len(text_of(g, "tokenizer.ggml.tokens")) and types[:4] == [1] * 4 and types[256:260] == [3] * 4
+
+
+def test_what_is_there_is_not_touched(loom_bin, tmp_path):
+    (tmp_path / "m.gguf").write_text("mine")
+    r = quantize(loom_bin, MODELS / "llama-gqa", tmp_path / "m.gguf")
+    assert r.returncode == 1 and "File exists" in r.stderr and (tmp_path / "m.gguf").read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder,says", [("quant/gptq4", "quantized already"), ("st/static", "a table of words"), ("st/cross-bert", "classifier"),
+                                         ("st/splade", "no number for pooling")])
+def test_what_is_no_plain_model_is_refused(loom_bin, tmp_path, folder, says):
+    r = quantize(loom_bin, MODELS.parent / folder, tmp_path / "m.gguf")
+    assert r.returncode == 1 and says in r.stderr and not (tmp_path / "m.gguf").exists(), r.stderr
