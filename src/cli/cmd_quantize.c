@@ -38,6 +38,12 @@ static enum loom_dtype gguf_type(const char *name)
 	return LOOM_DTYPE_UNKNOWN;
 }
 
+/* What a folder's quantization is called on load; NULL: the type is none of folders. */
+static const char *folder_type(const char *name)
+{
+	return loom_str_eq(name, "nf4") ? "4bit" : loom_str_eq(name, "nf4-double") ? "4bit-double" : loom_str_eq(name, "int8") ? "8bit" : NULL;
+}
+
 int loom_cmd_quantize(int argc, char **argv)
 {
 	static const char usage[] = "loom quantize IN OUT --type TYPE";
@@ -56,8 +62,8 @@ int loom_cmd_quantize(int argc, char **argv)
 	size_t n;
 	int status = loom_options(argc, argv, opts, usage,
 		"Writes a model with other weights. IN is a GGUF file or a folder of safetensors for q8_0, q6_k, q5_k, q4_k, q5_1,\n"
-		"q5_0, q4_1, q4_0, bf16, f16 and f32, which make a GGUF file; a folder of safetensors for nf4 and int8, which make\n"
-		"a folder. OUT must not be there.", names, 2, &n);
+		"q5_0, q4_1, q4_0, bf16, f16 and f32, which make a GGUF file; a folder of safetensors for nf4, nf4-double (scales\n"
+		"in 8 bits too) and int8, which make a folder. OUT must not be there.", names, 2, &n);
 	enum loom_status rc;
 
 	if (status >= 0) {
@@ -66,9 +72,9 @@ int loom_cmd_quantize(int argc, char **argv)
 	if (n != 2 || !type) {
 		return loom_fail_usage("usage: %s", usage);
 	}
-	bool folder = strcmp(type, "nf4") == 0 || strcmp(type, "int8") == 0;
+	bool folder = folder_type(type) != NULL;
 	if (!folder && gguf_type(type) == LOOM_DTYPE_UNKNOWN) {
-		return loom_fail_usage("--type: \"%s\" is none of q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1, q4_0, bf16, f16, f32, nf4 and int8", type);
+		return loom_fail_usage("--type: \"%s\" is none of q8_0, q6_k, q5_k, q4_k, q5_1, q5_0, q4_1, q4_0, bf16, f16, f32, nf4, nf4-double and int8", type);
 	}
 	status = loom_open_settings(&run, &settings);
 	if (status) {
@@ -82,7 +88,7 @@ int loom_cmd_quantize(int argc, char **argv)
 	if (s.is_gguf && folder) {
 		return loom_fail_usage("%s is a GGUF file, and --type %s makes a folder of safetensors out of one", names[0], type);
 	}
-	rc = folder ? loom_quantize_folder(&s, names[1], strcmp(type, "nf4") == 0 ? 4 : 8, &quantize, &err)
+	rc = folder ? loom_quantize_folder(&s, names[1], folder_type(type), &quantize, &err)
 		: s.is_gguf ? loom_quantize_gguf(s.path, names[1], gguf_type(type), &quantize, &err)
 			    : loom_quantize_convert(&s, names[1], gguf_type(type), &quantize, &err);
 	return rc ? loom_fail(&err) : LOOM_EXIT_OK;

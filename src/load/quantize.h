@@ -19,9 +19,9 @@ enum loom_status loom_quantize_gguf(const char *in, const char *out, enum loom_d
  * of this model or its tokenizer can't be said in GGUF, with the reason. */
 enum loom_status loom_quantize_convert(const struct loom_source *in, const char *out, enum loom_dtype type, const struct loom_quantize_opts *o,
 	struct loom_err *err) LOOM_MUST_CHECK;
-/* A folder of float safetensors → a folder as transformers writes it with bitsandbytes: nf4 (bits 4) or int8 (8). The other files that a model
- * needs are copied. out must not exist. */
-enum loom_status loom_quantize_folder(const struct loom_source *in, const char *out, int bits, const struct loom_quantize_opts *o,
+/* A folder of float safetensors → a folder as transformers writes it with bitsandbytes. quantization: "4bit" (NF4), "4bit-double" (with double
+ * statistics) or "8bit" (int8), as on load. The other files that a model needs are copied. out must not exist. */
+enum loom_status loom_quantize_folder(const struct loom_source *in, const char *out, const char *quantization, const struct loom_quantize_opts *o,
 	struct loom_err *err) LOOM_MUST_CHECK;
 
 #endif

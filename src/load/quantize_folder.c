@@ -93,10 +93,20 @@ static int64_t blocks_of(const struct loom_quant *q)
 	return (q->n_row * q->n_col + 63) / 64;
 }
 
-static int state_text(const struct loom_quant *q, char *out, size_t cap)
+static int64_t nests_of(const struct loom_quant *q)
 {
-	return snprintf(out, cap, "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"%s\", \"shape\": [%lld, %lld]}",
+	return (blocks_of(q) + LOOM_NEST_GROUP - 1) / LOOM_NEST_GROUP;
+}
+
+/* The same length for every offset, which the header's entry needs before it is known. */
+static int state_text(const struct loom_quant *q, float offset, char *out, size_t cap)
+{
+	int n = snprintf(out, cap, "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"%s\", \"shape\": [%lld, %lld]",
 		loom_dtype_name(q->codes->dtype), (long long)q->n_row, (long long)q->n_col);
+
+	n += snprintf(out + n, cap - (size_t)n, q->nested ? ", \"nested_blocksize\": %d, \"nested_dtype\": \"float32\", \"nested_offset\": %.8e}" : "}",
+		LOOM_NEST_GROUP, (double)offset);
+	return n;
 }
 
 /* The header's entries of a tensor; the data follows in the same order (put_made). */
@@ -118,9 +128,13 @@ static enum loom_status describe(struct writing *w, const struct loom_tensor *t,
 		entry(w, stem, ".weight_format", "U8", 0, NULL, 1);
 		return LOOM_OK;
 	}
-	int64_t bytes = (q->n_row * q->n_col + 1) / 2, n_blocks = blocks_of(q), n_state = state_text(q, state, sizeof(state));
+	int64_t bytes = (q->n_row * q->n_col + 1) / 2, n_blocks = blocks_of(q), n_nest = nests_of(q), n_state = state_text(q, 0, state, sizeof(state));
 	entry(w, t->name, "", "U8", 2, (const int64_t[]){bytes, 1}, (uint64_t)bytes);
-	entry(w, t->name, ".absmax", "F32", 1, &n_blocks, (uint64_t)n_blocks * 4);
+	entry(w, t->name, ".absmax", q->nested ? "U8" : "F32", 1, &n_blocks, (uint64_t)n_blocks * (q->nested ? 1 : 4));
+	if (q->nested) {
+		entry(w, t->name, ".nested_absmax", "F32", 1, &n_nest, (uint64_t)n_nest * 4);
+		entry(w, t->name, ".nested_quant_map", "F32", 1, (const int64_t[]){256}, 1024);
+	}
 	entry(w, t->name, ".quant_map", "F32", 1, (const int64_t[]){16}, 64);
 	entry(w, t->name, ".quant_state.bitsandbytes__nf4", "U8", 1, &n_state, (uint64_t)n_state);
 	return LOOM_OK;
@@ -179,9 +193,14 @@ static enum loom_status put_made(struct writing *w, const struct loom_quant *q, 
 		for (size_t i = 0; i < (total + 1) / 2; i++) { /* the first of two is the high nibble */
 			codes[i] = (uint8_t)(codes[2 * i] << 4 | codes[2 * i + 1]);
 		}
-		int n_state = state_text(q, state, sizeof(state));
-		ok = put(w, codes, (total + 1) / 2) && put(w, m.absmax, n_blocks * sizeof(float)) && put(w, loom_nf4_values, 64) &&
-			put(w, state, (size_t)n_state);
+		int n_state = state_text(q, m.nest_offset, state, sizeof(state));
+		ok = put(w, codes, (total + 1) / 2);
+		if (q->nested) {
+			ok = ok && put(w, m.scale, n_blocks) && put(w, m.outer, (size_t)nests_of(q) * sizeof(float)) && put(w, m.nest_map, 256 * sizeof(float));
+		} else {
+			ok = ok && put(w, m.absmax, n_blocks * sizeof(float));
+		}
+		ok = ok && put(w, loom_nf4_values, 64) && put(w, state, (size_t)n_state);
 	}
 	loom_free(codes);
 	loom_free(scale);
@@ -230,7 +249,7 @@ static enum loom_status put_weights(struct writing *w, const struct loom_quantiz
 }
 
 /* config.json with what bitsandbytes says in it. */
-static enum loom_status put_config(struct writing *w, int bits, struct loom_err *err)
+static enum loom_status put_config(struct writing *w, const char *quantization, struct loom_err *err)
 {
 	char path[PATH_MAX];
 	json_t *root = NULL, *q = NULL;
@@ -242,8 +261,9 @@ static enum loom_status put_config(struct writing *w, int bits, struct loom_err 
 	if (rc) {
 		return rc;
 	}
-	q = bits == 4 ? json_pack("{s:s,s:b,s:b,s:s,s:b,s:s}", "quant_method", "bitsandbytes", "load_in_4bit", 1, "load_in_8bit", 0, "bnb_4bit_quant_type", "nf4",
-		"bnb_4bit_use_double_quant", 0, "bnb_4bit_compute_dtype", "float32")
+	bool nested = loom_str_eq(quantization, "4bit-double"), eight = loom_str_eq(quantization, "8bit");
+	q = !eight ? json_pack("{s:s,s:b,s:b,s:s,s:b,s:s}", "quant_method", "bitsandbytes", "load_in_4bit", 1, "load_in_8bit", 0, "bnb_4bit_quant_type", "nf4",
+		"bnb_4bit_use_double_quant", nested, "bnb_4bit_compute_dtype", "float32")
 		: json_pack("{s:s,s:b,s:b,s:f}", "quant_method", "bitsandbytes", "load_in_4bit", 0, "load_in_8bit", 1, "llm_int8_threshold", 6.0);
 	if (!q || json_object_set_new(root, "quantization_config", q) || !(text = json_dumps(root, JSON_INDENT(1)))) {
 		rc = loom_err_nomem(err, "config.json", 4096);
@@ -293,7 +313,7 @@ static enum loom_status copy_rest(struct writing *w, struct loom_err *err)
 	return rc;
 }
 
-enum loom_status loom_quantize_folder(const struct loom_source *in, const char *out, int bits, const struct loom_quantize_opts *o,
+enum loom_status loom_quantize_folder(const struct loom_source *in, const char *out, const char *quantization, const struct loom_quantize_opts *o,
 	struct loom_err *err)
 {
 	struct writing w = {.in = in, .dir = out};
@@ -301,7 +321,7 @@ enum loom_status loom_quantize_folder(const struct loom_source *in, const char *
 
 	loom_opened_init(&w.opened);
 	loom_buf_init(&w.head, LOOM_MAX_ST_HEADER_BYTES);
-	rc = loom_source_open(in, LOOM_LOADER_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, bits == 4 ? "4bit" : "8bit", &w.opened, err);
+	rc = loom_source_open(in, LOOM_LOADER_TRANSFORMERS, NULL, LOOM_DTYPE_UNKNOWN, quantization, &w.opened, err);
 	rc = rc ? rc : find_modules(&w, err);
 	if (rc == LOOM_OK && mkdir(out, 0755)) {
 		rc = loom_err_set(err, errno == EEXIST ? LOOM_E_CONFLICT : LOOM_E_IO, "%s: %s", out, strerror(errno));
@@ -310,7 +330,7 @@ enum loom_status loom_quantize_folder(const struct loom_source *in, const char *
 	if (w.f && fclose(w.f) && rc == LOOM_OK) {
 		rc = unwritten(&w, err);
 	}
-	rc = rc ? rc : put_config(&w, bits, err);
+	rc = rc ? rc : put_config(&w, quantization, err);
 	rc = rc ? rc : copy_rest(&w, err);
 	loom_free(w.quant);
 	loom_free(w.copy);

@@ -73,19 +73,19 @@ static void dynamic_map(float map[256])
 	}
 }
 
-void loom_nest_scales(float *absmax, size_t n)
+float loom_nest_scales(float *absmax, size_t n, uint8_t *codes, float *outer, float map[256])
 {
-	float map[256];
 	double sum = 0;
 	dynamic_map(map);
 	for (size_t i = 0; i < n; i++)
 		sum += (double)absmax[i];
 	float offset = (float)(sum / (double)n);
-	for (size_t at = 0; at < n; at += 256) {
-		size_t count = n - at < 256 ? n - at : 256;
+	for (size_t at = 0; at < n; at += LOOM_NEST_GROUP) {
+		size_t count = n - at < LOOM_NEST_GROUP ? n - at : LOOM_NEST_GROUP;
 		float top = 0;
 		for (size_t i = 0; i < count; i++)
 			top = fabsf(absmax[at + i] - offset) > top ? fabsf(absmax[at + i] - offset) : top;
+		outer[at / LOOM_NEST_GROUP] = top;
 		for (size_t i = 0; i < count; i++) {
 			float x = top > 0 ? (absmax[at + i] - offset) / top : 0;
 			int lo = 0, hi = 255;
@@ -98,6 +98,8 @@ void loom_nest_scales(float *absmax, size_t n)
 			}
 			float product = map[lo] * top;
 			absmax[at + i] = product + offset;
+			codes[at + i] = (uint8_t)lo;
 		}
 	}
+	return offset;
 }

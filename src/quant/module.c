@@ -8,6 +8,7 @@
 #include "f16.h"
 #include "mem.h"
 
+#define NEST_SPAN (1 << 23) /* so that places in it are exact in float32 */
 #define INT8_FACTOR 0.007874015718698502f /* 1/127 as bitsandbytes has it */
 
 /* ---- form ---- */
@@ -31,6 +32,19 @@ static void plain_table(struct loom_module_form *f, int offset)
 static enum loom_dtype scale_type(const struct loom_tensor *t)
 {
 	return t && (t->dtype == LOOM_F16 || t->dtype == LOOM_BF16) ? t->dtype : LOOM_F32;
+}
+
+/* Nested statistics stay so where a row meets few outer scales. */
+static void nested_form(const struct loom_quant *q, struct loom_module_form *f)
+{
+	int64_t span = q->group * (q->kind == LOOM_QUANT_BNB4 ? q->nested_group : LOOM_NEST_GROUP), most = (q->n_col - 1 + span - 1) / span + 1;
+	if (span % q->n_col == 0 || q->n_col % span == 0) /* rows begin where spans do */
+		most = (q->n_col + span - 1) / span;
+	if (span > NEST_SPAN || q->n_col > NEST_SPAN || most > LOOM_MAX_NEST)
+		return;
+	f->scale = LOOM_U8;
+	f->nest_span = span;
+	f->n_nest = (int)most;
 }
 
 void loom_module_form(const struct loom_quant *q, struct loom_module_form *f)
@@ -70,6 +84,8 @@ void loom_module_form(const struct loom_quant *q, struct loom_module_form *f)
 		f->scale = LOOM_F32;
 		f->group = gcd(q->group, q->n_col); /* blocks of the flat matrix cross rows */
 		memcpy(f->table, q->fp4 ? loom_fp4_values : loom_nf4_values, sizeof f->table);
+		if (q->nested || q->nested_scale)
+			nested_form(q, f);
 		break;
 	case LOOM_QUANT_FP8:
 		f->rule = LOOM_RULE_MUL;
@@ -286,6 +302,17 @@ void loom_module_codes(const struct loom_module *m, int64_t row, uint8_t *codes,
 		break;
 	case LOOM_QUANT_MAKE_NF4: make_nf4_row(m, row, codes, a); break;
 	}
+}
+
+void loom_module_nested(const struct loom_module *m, int64_t row, uint8_t *scale, int64_t *begin, float *outer)
+{
+	const struct loom_module_form *f = &m->form;
+	int64_t first = row * m->q->n_col, last = (m->q->n_row * m->q->n_col - 1) / f->nest_span;
+	for (int64_t g = 0; g < f->n_group; g++)
+		scale[g] = (uint8_t)m->scale[(first + g * f->group) / m->q->group];
+	*begin = first % f->nest_span;
+	for (int i = 0; i < f->n_nest; i++)
+		outer[i] = m->outer[first / f->nest_span + i < last ? first / f->nest_span + i : last];
 }
 
 size_t loom_module_scratch(const struct loom_module_form *f, int64_t n_col)

@@ -102,23 +102,21 @@ static enum loom_status read_index(struct loom_module *m, const struct loom_stor
 static enum loom_status read_absmax(struct loom_module *m, const struct loom_store *s, struct loom_err *err)
 {
 	const struct loom_quant *q = m->q;
-	char *raw = NULL;
-	float *outer = NULL, *map = NULL;
 	uint64_t n = q->scale->n_elem;
 	if (!q->nested_scale)
 		return read_floats(s, q->scale, &m->absmax, err);
-	enum loom_status rc = read_tensor(s, q->scale, &raw, err);
-	rc = rc ? rc : read_floats(s, q->nested_scale, &outer, err);
-	rc = rc ? rc : read_floats(s, q->nested_map, &map, err);
+	enum loom_status rc = read_tensor(s, q->scale, &m->scale, err);
+	rc = rc ? rc : read_floats(s, q->nested_scale, &m->outer, err);
+	rc = rc ? rc : read_floats(s, q->nested_map, &m->nest_map, err);
+	m->nest_offset = q->nested_offset;
 	if (!rc && !(m->absmax = loom_malloc((size_t)n * sizeof(float))))
 		rc = loom_err_nomem(err, q->scale->name, n * sizeof(float));
 	for (uint64_t i = 0; !rc && i < n; i++) {
-		float product = map[(uint8_t)raw[i]] * outer[i / (uint64_t)q->nested_group];
+		float product = m->nest_map[(uint8_t)m->scale[i]] * m->outer[i / (uint64_t)q->nested_group];
 		m->absmax[i] = product + q->nested_offset;
+		if (!isfinite(m->absmax[i]))
+			rc = loom_err_set(err, LOOM_E_MODEL, "%s[%llu]: a scale that is not a finite number", q->scale->name, (unsigned long long)i);
 	}
-	loom_free(raw);
-	loom_free(outer);
-	loom_free(map);
 	return rc;
 }
 
@@ -189,8 +187,14 @@ static enum loom_status make_wide(struct loom_module *m, const struct loom_store
 		size_t at = b * (size_t)q->group, n = total - at < (size_t)q->group ? total - at : (size_t)q->group;
 		m->absmax[b] = loom_nf4_block(m->wide + at, n, n == (size_t)q->group, codes);
 	}
-	if (q->nested)
-		loom_nest_scales(m->absmax, blocks);
+	if (!q->nested)
+		return LOOM_OK;
+	m->scale = loom_malloc(blocks);
+	m->outer = loom_malloc((blocks + LOOM_NEST_GROUP - 1) / LOOM_NEST_GROUP * sizeof(float));
+	m->nest_map = loom_malloc(256 * sizeof(float));
+	if (!m->scale || !m->outer || !m->nest_map)
+		return loom_err_nomem(err, t->name, blocks);
+	m->nest_offset = loom_nest_scales(m->absmax, blocks, (uint8_t *)m->scale, m->outer, m->nest_map);
 	return LOOM_OK;
 }
 
@@ -226,6 +230,8 @@ void loom_module_release(struct loom_module *m)
 	loom_free(m->zero);
 	loom_free(m->g_idx);
 	loom_free(m->absmax);
+	loom_free(m->outer);
+	loom_free(m->nest_map);
 	loom_free(m->wide);
 	memset(m, 0, sizeof *m);
 }

@@ -173,6 +173,32 @@ def test_a_folder_for_bitsandbytes(loom_bin, tmp_path, kind, mode, make):
     assert np.array_equal(states(loom_bin, tmp_path, tmp_path / "out"), states(loom_bin, tmp_path, folder, "--quantization", mode))
 
 
+def test_a_folder_with_double_statistics(loom_bin, tmp_path):
+    """The scales' codes are the nearest to them by our own rule (mean in float64), and the model opens with the bits of that on load."""
+    folder = MODELS / "llama-gqa"
+    r = run(loom_bin, "quantize", folder, tmp_path / "out", "--type", "nf4-double")
+    assert r.returncode == 0, r.stderr
+    weights, out = load_file(folder / "model.safetensors"), load_file(tmp_path / "out" / "model.safetensors")
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]["bnb_4bit_use_double_quant"] is True
+    for key in [k for k in weights if k.endswith("_proj.weight")]:
+        flat = weights[key].astype(np.float32).reshape(-1)
+        top = np.array([np.abs(flat[i:i + 64]).max() for i in range(0, flat.size, 64)], np.float32)
+        state = json.loads(bytes(out[key + ".quant_state.bitsandbytes__nf4"]))
+        offset, codes, map_ = np.float32(state["nested_offset"]), out[key + ".absmax"], out[key + ".nested_quant_map"]
+        outer = np.repeat(out[key + ".nested_absmax"], 256)[:top.size]
+        assert codes.dtype == np.uint8 and state["nested_blocksize"] == 256 and offset == np.float32(top.astype(np.float64).mean())
+        assert np.array_equal(outer, np.repeat([np.abs(top[i:i + 256] - offset).max() for i in range(0, top.size, 256)], 256)[:top.size])
+        distance = np.abs(map_[None, :] - ((top - offset) / outer)[:, None])
+        assert np.array_equal(distance[np.arange(top.size), codes], distance.min(1))
+        packed = np.stack([out[key] >> 4, out[key] & 15], -1).reshape(-1)[:flat.size]
+        scale = np.repeat(map_[codes] * outer + offset, 64)[:flat.size]
+        weights[key] = (NF4[packed] * scale).reshape(weights[key].shape)
+    shutil.copytree(folder, tmp_path / "wide")
+    save_file(weights, tmp_path / "wide" / "model.safetensors")
+    got = [states(loom_bin, tmp_path, *of) for of in ((tmp_path / "out",), (folder, "--quantization", "4bit-double"), (tmp_path / "wide",))]
+    assert np.array_equal(got[0], got[1]) and np.array_equal(got[0], got[2])
+
+
 @pytest.mark.parametrize("args,status,says", [
     (["llama-gqa", "o", "--type", "q9_z"], 2, "is none of"), (["llama-gqa", "o"], 2, "usage"),
     (["nobody", "o", "--type", "nf4"], 1, "no such model"),

@@ -121,6 +121,51 @@ static void open_codes(struct matrix *x, int bits, bool fp8, enum loom_combine c
 	free(b);
 }
 
+/* NF4 with nested statistics: rows that begin anywhere in a span of the flat matrix, and meet up to n_nest outer scales. */
+static void open_nested(struct matrix *x, int64_t group, int64_t span, int n_nest, int64_t n, int64_t k)
+{
+	int64_t groups = (k + group - 1) / group;
+	uint64_t seed = (uint64_t)(n * 5 + k);
+	uint8_t *codes = calloc((size_t)k + 64, 1), *scale = calloc((size_t)groups, 1);
+	float map[256], table[16], outer[8], *outers = calloc((size_t)(n * k / span) + 9, sizeof(float)), offset = 0.7f;
+
+	*x = (struct matrix){.q = {.n_row = n, .n_col = k}};
+	open_plain(x, n, k);
+	assert_true(codes && scale && outers && n_nest <= 8);
+	check_fill(map, 256, 3);
+	for (int i = 0; i < 16; i++) {
+		table[i] = sinf((float)(i - 8)); /* within 1, as NF4 is */
+	}
+	check_fill(outers, (size_t)(n * k / span) + 9, 5);
+	assert_true(loom_packq_of_codes(&x->q.q, 4, false, LOOM_COMBINE_MUL, LOOM_F32, group, NULL, groups, table, n, k));
+	size_t wide_scales = x->q.q.bytes;
+	assert_true(loom_packq_nest(&x->q.q, span, n_nest, n, k));
+	assert_true(x->q.q.bytes < wide_scales + 17 * 64 + (size_t)(n + LOOM_PANEL) * (size_t)(1 + n_nest) * 4);
+	x->q.data = loom_pages_alloc(x->q.q.bytes);
+	assert_non_null(x->q.data);
+	loom_packq_put_map(&x->q, offset, map);
+	for (int64_t r = 0; r < n; r++) {
+		int64_t begin = r * k % span;
+		for (int i = 0; i < n_nest; i++) {
+			outer[i] = outers[r * k / span + i];
+		}
+		for (int64_t g = 0; g < groups; g++) {
+			scale[g] = (uint8_t)check_random(&seed);
+		}
+		for (int64_t i = 0; i < k; i++) {
+			float product = map[scale[i / group]] * outer[(begin + i / group * group) / span], a = product + offset;
+			codes[i] = (uint8_t)(check_random(&seed) & 15);
+			x->plain[r * k + i] = table[codes[i]] * a;
+		}
+		loom_packq_put_codes(&x->q, r, codes, NULL, NULL);
+		loom_packq_put_nested(&x->q, r, scale, begin, outer);
+	}
+	loom_pack_rows(&x->f, 0, n, x->plain);
+	free(codes);
+	free(scale);
+	free(outers);
+}
+
 static void close_matrix(struct matrix *x)
 {
 	loom_pages_free(x->q.data, x->q.q.bytes);
@@ -251,6 +296,25 @@ static void check_int8(const struct matrix *w, const char *name)
 	free(exact);
 	free(first);
 	loom_pages_free(bytes, (size_t)m * stride);
+}
+
+static void nested_scales_give_the_bits_of_float32(void **state)
+{
+	static const struct {
+		int64_t group, span, k;
+		int n_nest;
+	} cases[] = {{64, 16384, 576, 2}, {64, 256, 640, 4}, {64, 1280, 320, 1}, {4, 256, 84, 2}, {32, 64, 64, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct matrix w;
+		open_nested(&w, cases[i].group, cases[i].span, cases[i].n_nest, 61, cases[i].k);
+		check_products(&w, "nested scales");
+		if (loom_int8_can(&w.q)) {
+			check_int8(&w, "nested scales");
+		}
+		close_matrix(&w);
+	}
 }
 
 /* int8.h's definition of "llm.int8", one number after the other. */
@@ -409,7 +473,7 @@ static void bench(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_give_the_bits_of_float32), cmocka_unit_test(codes_give_the_bits_of_float32),
-		cmocka_unit_test(int8_is_one_definition_and_near), cmocka_unit_test(llm_int8_is_its_definition_in_any_batch),
+		cmocka_unit_test(nested_scales_give_the_bits_of_float32), cmocka_unit_test(int8_is_one_definition_and_near), cmocka_unit_test(llm_int8_is_its_definition_in_any_batch),
 		cmocka_unit_test(they_are_about_as_large_as_in_their_files)};
 
 	if (argc > 1 && strcmp(argv[1], "--bench") == 0) {

@@ -69,7 +69,8 @@ static void int8_has_the_bytes_of_bitsandbytes(void **state)
 static void nested_scales_are_the_nearest(void **state)
 {
 	struct fixture *f = open_fixture();
-	float scales[300], nested[300];
+	float scales[300], nested[300], outer[2], map[256];
+	uint8_t codes[300];
 	double sum = 0;
 	(void)state;
 	for (size_t i = 0; i < 300; i++) {
@@ -77,8 +78,9 @@ static void nested_scales_are_the_nearest(void **state)
 		sum += (double)scales[i];
 	}
 	memcpy(nested, scales, sizeof scales);
-	loom_nest_scales(nested, 300);
-	float offset = (float)(sum / 300);
+	float offset = loom_nest_scales(nested, 300, codes, outer, map), mean = (float)(sum / 300);
+	assert_memory_equal(&offset, &mean, 4);
+	assert_memory_equal(map, f->map, sizeof map);
 	for (size_t at = 0; at < 300; at += 256) {
 		size_t n = 300 - at < 256 ? 300 - at : 256;
 		float top = 0;
@@ -94,6 +96,8 @@ static void nested_scales_are_the_nearest(void **state)
 				}
 			}
 			assert_memory_equal(&nested[i], &value, 4);
+			float product = map[codes[i]] * outer[i / 256], again = product + offset;
+			assert_memory_equal(&again, &value, 4);
 		}
 	}
 	loom_free(f);

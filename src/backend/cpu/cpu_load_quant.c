@@ -14,6 +14,7 @@ bool loom_cpu_quant_layout(const struct loom_quant *q, struct loom_packed *out)
 	/* The two enums of rules are one list: module.h cannot see the backend. */
 	ok = loom_packq_of_codes(&out->q, f.bits, f.fp8, (enum loom_combine)f.rule, f.scale, f.group, NULL, f.n_group,
 		f.bits <= 4 ? f.table : NULL, out->n_row, out->n_col);
+	ok = ok && (f.scale != LOOM_U8 || loom_packq_nest(&out->q, f.nest_span, f.n_nest, out->n_row, out->n_col));
 	out->dtype = LOOM_DTYPE_UNKNOWN;
 	out->q.factor = f.factor;
 	out->q.unit = f.rule == LOOM_RULE_TWO ? f.factor : out->q.unit;
@@ -61,6 +62,19 @@ static void rows_close(struct rows *r)
 	loom_free(r->scratch);
 }
 
+/* A row of a run that is kept as codes. */
+static void put_packed(const struct loom_packed *p, int64_t row, const struct loom_module *m, int64_t from, struct rows *r)
+{
+	loom_module_codes(m, from, r->codes, r->a, r->b);
+	loom_packq_put_codes(p, row, r->codes, r->a, r->b);
+	if (m->form.scale == LOOM_U8) {
+		int64_t begin;
+		float outer[LOOM_MAX_NEST];
+		loom_module_nested(m, from, r->scratch, &begin, outer);
+		loom_packq_put_nested(p, row, r->scratch, begin, outer);
+	}
+}
+
 static void put_wide(const struct loom_packed *p, int64_t row, const struct rows *r)
 {
 	const void *src = r->wide;
@@ -90,10 +104,12 @@ enum loom_status loom_cpu_load_quant(struct loom_cpu_weight *cw, const struct lo
 		to->q.per_k = true;
 		m.g_idx = NULL;
 	}
+	if (rc == LOOM_OK && run >= 0 && m.form.scale == LOOM_U8) {
+		loom_packq_put_map(to, m.nest_offset, m.nest_map);
+	}
 	for (int64_t i = 0; rc == LOOM_OK && i < p->n_row; i++) {
 		if (run >= 0) {
-			loom_module_codes(&m, module_row(p, i), r.codes, r.a, r.b);
-			loom_packq_put_codes(to, i, r.codes, r.a, r.b);
+			put_packed(to, i, &m, module_row(p, i), &r);
 		} else {
 			loom_module_row(&m, module_row(p, i), r.wide, r.scratch);
 			put_wide(to, dst0 + i, &r);

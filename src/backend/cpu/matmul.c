@@ -11,6 +11,7 @@
 #include "mem.h"
 
 #define ROW_BLOCK 128 /* rows of x that share a widened block of weights */
+#define CODES_ROW_BLOCK 256 /* of packed codes, which are dearer to widen */
 
 static size_t elem_size(enum loom_dtype t)
 {
@@ -278,7 +279,7 @@ void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_pro
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct loom_product *p = &products[i];
-		p->row_block = ROW_BLOCK;
+		p->row_block = p->w->q.codes != LOOM_CODES_NONE ? CODES_ROW_BLOCK : ROW_BLOCK;
 		/* Fewer panels than threads can share: shorter row blocks, so that all have work. */
 		while (p->row_block > LOOM_TILE && all_panels * ((p->m + p->row_block - 1) / p->row_block) < 4 * threads) {
 			p->row_block /= 2;

@@ -10,6 +10,7 @@
 #include "mem.h"
 
 #define RAW_SPAN 256 /* every block size divides it */
+#define MAP_BYTES (17 * 64) /* 257 floats */
 
 const struct loom_packq_kernels *loom_packq_kernels_for(enum loom_isa isa)
 {
@@ -38,7 +39,7 @@ static bool place(size_t *total, size_t panels, size_t count, size_t size, size_
 
 static size_t scale_size(enum loom_dtype t)
 {
-	return t == LOOM_F32 ? 4 : t == LOOM_F8_E8M0 ? 1 : 2;
+	return t == LOOM_F32 ? 4 : t == LOOM_F8_E8M0 || t == LOOM_U8 ? 1 : 2;
 }
 
 /* Where each array lies, once the rest of q is known. */
@@ -61,6 +62,11 @@ static bool lay_out(struct loom_packq *q, int64_t n_row, int64_t n_col)
 	}
 	if (q->submin && !q->nibbles) {
 		ok = ok && place(&total, panels, groups, 1, &q->min_at);
+	}
+	if (q->scale == LOOM_U8) {
+		ok = ok && place(&total, panels, 1 + (size_t)q->n_nest, sizeof(float), &q->nest_at);
+		q->map_at = total;
+		ok = ok && loom_add(total, MAP_BYTES, &total);
 	}
 	q->bytes = total;
 	return ok;
@@ -142,6 +148,14 @@ bool loom_packq_of_codes(struct loom_packq *q, int bits, bool fp8, enum loom_com
 		set_table(q, bits, 0, NULL);
 	}
 	set_bytes(q, fp8 ? 8 : bits);
+	return lay_out(q, n_row, n_col);
+}
+
+bool loom_packq_nest(struct loom_packq *q, int64_t span, int n_nest, int64_t n_row, int64_t n_col)
+{
+	q->scale = LOOM_U8;
+	q->nest_span = span;
+	q->n_nest = n_nest;
 	return lay_out(q, n_row, n_col);
 }
 
@@ -282,6 +296,8 @@ void loom_packq_put_codes(const struct loom_packed *p, int64_t row, const uint8_
 		size_t at = slot(row, q->n_group, g);
 		if (q->scale == LOOM_F32) {
 			((float *)(void *)a_at)[at] = scale[g];
+		} else if (q->scale == LOOM_U8) {
+			continue; /* put_nested */
 		} else if (q->scale == LOOM_F8_E8M0) {
 			((uint8_t *)a_at)[at] = e8_of(scale[g]);
 		} else {
@@ -293,6 +309,28 @@ void loom_packq_put_codes(const struct loom_packed *p, int64_t row, const uint8_
 			((uint16_t *)(void *)b_at)[at] = loom_f32_to_f16(b[g]);
 		}
 	}
+}
+
+void loom_packq_put_nested(const struct loom_packed *p, int64_t row, const uint8_t *scale, int64_t begin, const float *outer)
+{
+	const struct loom_packq *q = &p->q;
+	float *nest = (float *)(void *)((char *)p->data + q->nest_at);
+
+	for (int64_t g = 0; g < q->n_group; g++) {
+		((uint8_t *)p->data + q->a_at)[slot(row, q->n_group, g)] = scale[g];
+	}
+	nest[slot(row, 1 + q->n_nest, 0)] = (float)begin;
+	for (int i = 0; i < q->n_nest; i++) {
+		nest[slot(row, 1 + q->n_nest, 1 + i)] = outer[i];
+	}
+}
+
+void loom_packq_put_map(const struct loom_packed *p, float offset, const float map[256])
+{
+	float *to = (float *)(void *)((char *)p->data + p->q.map_at);
+
+	to[0] = offset;
+	memcpy(to + 1, map, 256 * sizeof(float));
 }
 
 /* ---- and back ---- */

@@ -35,7 +35,7 @@ struct loom_packq {
 	enum loom_codes codes;     /* NONE: the matrix is plain floats */
 	enum loom_combine combine;
 	enum loom_dtype raw;       /* RAW: the block type */
-	enum loom_dtype scale;     /* of a: F16, BF16, F32, or F8_E8M0 for ggml's MXFP4 exponents */
+	enum loom_dtype scale;     /* of a: F16, BF16, F32; F8_E8M0 for ggml's MXFP4 exponents; U8: a = map[code] * outer + offset, nested */
 	int64_t group;             /* k that share a scale (a multiple of 8, or per_k) */
 	bool sub;                  /* a = f16 of 256 k, times the group's int8 */
 	bool submin;               /* b = -(f16 of 256 k times the group's uint8) */
@@ -49,7 +49,9 @@ struct loom_packq {
 	bool by_table;             /* which do not simply count from the first on, */
 	float unit;                /* times this: 1, 1/127 where it is no table of integers, or TWO's factor */
 	float table[32];           /* v of a code of up to 5 bits (repeated where the code has fewer) */
-	size_t a_at, b_at, sub_at, min_at; /* bytes from data to each array of scales */
+	int64_t nest_span;         /* nested: an outer scale holds for so many elements of the flat matrix, */
+	int n_nest;                /* of which a row meets so many. [panel][1 + n_nest][48]: where the row begins in its span, its outer scales */
+	size_t a_at, b_at, sub_at, min_at, nest_at, map_at; /* bytes from data to each array of scales; map: offset, then 256 numbers */
 	size_t chunk_bytes, bytes;
 };
 
@@ -61,10 +63,15 @@ bool loom_packq_of_blocks(struct loom_packq *q, enum loom_dtype t, int64_t n_row
  * NULL: the code itself. per_k wants g_idx or any group. false on overflow. */
 bool loom_packq_of_codes(struct loom_packq *q, int bits, bool fp8, enum loom_combine combine, enum loom_dtype scale, int64_t group,
 	const int32_t *g_idx, int64_t n_group, const float *table, int64_t n_row, int64_t n_col);
+/* Afterwards: the scales are nested, as module.h has them. false on overflow. */
+bool loom_packq_nest(struct loom_packq *q, int64_t span, int n_nest, int64_t n_row, int64_t n_col);
 /* Stored rows of blocks → their places. Safe from several threads for rows of different panels. */
 void loom_packq_put_blocks(const struct loom_packed *p, int64_t row0, int64_t n, const void *blocks);
 /* One row of codes [n_col rounded up to chunks, zeros behind], scales [n_group], and b [n_group] or NULL. The same rule for threads. */
 void loom_packq_put_codes(const struct loom_packed *p, int64_t row, const uint8_t *codes, const float *scale, const float *b);
+/* The scales of a nested matrix, which put_codes leaves alone: a row's codes [n_group], begin and outer scales [n_nest]; and what all rows share. */
+void loom_packq_put_nested(const struct loom_packed *p, int64_t row, const uint8_t *scale, int64_t begin, const float *outer);
+void loom_packq_put_map(const struct loom_packed *p, float offset, const float map[256]);
 /* dst [n_col] = row `row` as float32. */
 void loom_packq_row(const struct loom_packed *p, int64_t row, float *dst);
 
