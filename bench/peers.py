@@ -187,12 +187,21 @@ def decoder(args, table):
 
 
 def quant(args, table):
-    """Quantized files, the same for both: the decoder as it comes (Q4_1), and what loom quantize makes of its float32 form."""
+    """Quantized files, the same for both: the decoder as it comes (Q4_1), and what llama.cpp (loom quantize where it is not installed) makes of its
+    float32 form: Q4_K_M is Q5_0 for the most part there, as rows of 576 are no whole blocks of 256."""
     wide = write_gguf(args.decoder, prepare(args)["float32"], "float32")
     files = {"Q4_1": Path(args.decoder)}
-    for name, kind in (("Q8_0", "q8_0"), ("Q4_K_M", "q4_k")):
-        files[name] = wide.with_name(f"{wide.stem.removesuffix('-float32')}-{kind}.gguf")
-        if not files[name].exists():
+    for name, kind, number in (("Q8_0", "q8_0", 7), ("Q4_K_M", "q4_k", 15)):
+        files[name] = wide.with_name(f"{wide.stem.removesuffix('-float32')}-{name}.gguf")
+        if files[name].exists():
+            continue
+        try:
+            import llama_cpp
+            p = llama_cpp.llama_model_quantize_default_params()
+            p.ftype, p.nthread = number, args.threads
+            if llama_cpp.llama_model_quantize(str(wide).encode(), str(files[name]).encode(), p):
+                sys.exit(f"{files[name]}: llama.cpp could not make it")
+        except ImportError:
             subprocess.run([args.loom, "quantize", str(wide), str(files[name]), "--type", kind], check=True)
     for name, path in files.items():
         def loom(part, *extra, path=path):
