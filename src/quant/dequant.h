@@ -17,8 +17,9 @@ void loom_dequant(enum loom_dtype t, const void *src, float *dst, size_t n);
 /* Are the scales of n elements' blocks all finite? (Plain types have none: true.) */
 bool loom_blocks_finite(enum loom_dtype t, const void *src, size_t n);
 
-/* The other way (gguf_make.c): which block types can be made, and n elements (whole blocks) of one. */
+/* The other way (gguf_make.c): which block types can be made, and n elements (whole blocks) of one. false when a number is not finite, or too large for
+ * a block's scale; dst is unspecified then. */
 bool loom_quantize_supported(enum loom_dtype t);
-void loom_quantize_blocks(enum loom_dtype t, const float *src, void *dst, size_t n);
+bool loom_quantize_blocks(enum loom_dtype t, const float *src, void *dst, size_t n);
 
 #endif

@@ -7,6 +7,9 @@
 #include "f16.h"
 #include "gguf_blocks.h"
 
+#define MOST 1e9f      /* no type's scale reaches further */
+#define SMALLEST 1e-36f /* of steps: far below float16's, so that less is zero */
+
 static void put16(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)v;
@@ -18,6 +21,11 @@ static float kept16(uint8_t *p, float v)
 	uint16_t h = loom_f32_to_f16(v);
 	put16(p, h);
 	return loom_f16_to_f32(h);
+}
+
+static float inverse_of(float d)
+{
+	return fabsf(d) > SMALLEST ? 1.0f / d : 0.0f;
 }
 
 static int bounded(int v, int lo, int hi)
@@ -53,7 +61,7 @@ static void put_nibbles(const uint8_t *code, uint8_t *q, uint8_t *high)
 /* Q4_0 and Q5_0: the peak is the lowest code. */
 static void make_centred(const float *x, uint8_t *p, int half)
 {
-	float d = peak(x, 32) / (float)-half, id = d != 0 ? 1.0f / d : 0.0f;
+	float d = peak(x, 32) / (float)-half, id = inverse_of(d);
 	uint8_t code[32];
 	put16(p, loom_f32_to_f16(d));
 	for (int i = 0; i < 32; i++)
@@ -70,7 +78,7 @@ static void make_ranged(const float *x, uint8_t *p, int top)
 		lo = x[i] < lo ? x[i] : lo;
 		hi = x[i] > hi ? x[i] : hi;
 	}
-	float d = (hi - lo) / (float)top, id = d != 0 ? 1.0f / d : 0.0f;
+	float d = (hi - lo) / (float)top, id = inverse_of(d);
 	put16(p, loom_f32_to_f16(d));
 	put16(p + 2, loom_f32_to_f16(lo));
 	for (int i = 0; i < 32; i++)
@@ -80,7 +88,7 @@ static void make_ranged(const float *x, uint8_t *p, int top)
 
 static void make_q8_0(const float *x, uint8_t *p)
 {
-	float d = fabsf(peak(x, 32)) / 127.0f, id = d != 0 ? 1.0f / d : 0.0f;
+	float d = fabsf(peak(x, 32)) / 127.0f, id = inverse_of(d);
 	put16(p, loom_f32_to_f16(d));
 	for (int i = 0; i < 32; i++)
 		p[2 + i] = (uint8_t)(int8_t)roundf(x[i] * id);
@@ -205,9 +213,13 @@ bool loom_quantize_supported(enum loom_dtype t)
 	return t == LOOM_Q4_0 || t == LOOM_Q5_0 || t == LOOM_Q4_1 || t == LOOM_Q5_1 || t == LOOM_Q8_0 || t == LOOM_Q4_K || t == LOOM_Q5_K || t == LOOM_Q6_K;
 }
 
-void loom_quantize_blocks(enum loom_dtype t, const float *src, void *dst, size_t n)
+bool loom_quantize_blocks(enum loom_dtype t, const float *src, void *dst, size_t n)
 {
 	size_t step = loom_dtype_block(t), bytes = loom_dtype_block_bytes(t);
+	for (size_t i = 0; i < n; i++) {
+		if (!(fabsf(src[i]) <= MOST))
+			return false;
+	}
 	for (size_t i = 0; i + step <= n; i += step) {
 		uint8_t *p = (uint8_t *)dst + i / step * bytes;
 		switch (t) {
@@ -222,4 +234,5 @@ void loom_quantize_blocks(enum loom_dtype t, const float *src, void *dst, size_t
 		default: break;
 		}
 	}
+	return loom_blocks_finite(t, dst, n);
 }
