@@ -75,15 +75,17 @@ int64_t loom_rows_step(const struct loom_rows *r)
 	return n < r->n_row ? n : r->n_row;
 }
 
-static void narrow(enum loom_dtype to, const float *wide, void *out, size_t n)
+/* false when a number fits no block. */
+static bool narrow(enum loom_dtype to, const float *wide, void *out, size_t n)
 {
 	if (to == LOOM_F16) {
 		loom_f32_to_f16_n(wide, out, n);
 	} else if (to == LOOM_BF16) {
 		loom_f32_to_bf16_n(wide, out, n);
 	} else {
-		loom_quantize_blocks(to, wide, out, n);
+		return loom_quantize_blocks(to, wide, out, n);
 	}
+	return true;
 }
 
 enum loom_status loom_gguf_out_rows(struct loom_gguf_out *o, enum loom_dtype to, const struct loom_rows *r, struct loom_err *err)
@@ -105,8 +107,10 @@ enum loom_status loom_gguf_out_rows(struct loom_gguf_out *o, enum loom_dtype to,
 		rc = r->read(r->ctx, row, n, wide, err);
 		if (rc == LOOM_OK && to == LOOM_F32) {
 			loom_gguf_out_data(o, wide, elements * sizeof(float));
+		} else if (rc == LOOM_OK && !narrow(to, wide, packed, elements)) {
+			rc = loom_err_set(err, LOOM_E_MODEL, "tensor %s, rows %lld..%lld: a number that is not finite, or too large for %s", r->name, (long long)row,
+				(long long)(row + n - 1), loom_dtype_name(to));
 		} else if (rc == LOOM_OK) {
-			narrow(to, wide, packed, elements);
 			(void)loom_dtype_bytes(to, elements, &bytes);
 			loom_gguf_out_data(o, packed, (size_t)bytes);
 		}

@@ -215,6 +215,17 @@ def test_a_gguf_file_becomes_no_folder(loom_bin, tmp_path):
     assert r.returncode == 2 and "is a GGUF file" in r.stderr
 
 
+def test_a_number_that_fits_no_block_is_named(loom_bin, tmp_path):
+    weights = wide_gguf(tmp_path / "wide.gguf")
+    data, w = bytearray((tmp_path / "wide.gguf").read_bytes()), weights["blk.0.attn_v.weight"]
+    at = data.find(w.tobytes())
+    data[at + 40:at + 44] = np.float32(np.inf).tobytes()
+    (tmp_path / "wide.gguf").write_bytes(data)
+    r = run(loom_bin, "quantize", tmp_path / "wide.gguf", tmp_path / "out.gguf", "--type", "q4_k")
+    assert r.returncode == 1 and "blk.0.attn_v.weight, rows 0..255: a number that is not finite, or too large for q4_k" in r.stderr
+    assert not (tmp_path / "out.gguf").exists()
+
+
 def test_what_is_quantized_already_is_not_quantized_again(loom_bin, tmp_path):
     r = run(loom_bin, "quantize", MODELS.parent / "quant" / "gptq4", tmp_path / "o", "--type", "nf4")
     assert r.returncode == 1 and "contradicts the model's files: they are gptq" in r.stderr
