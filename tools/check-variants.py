@@ -76,8 +76,8 @@ def reference(t, cfg, folder):
     with torch.no_grad():
         o = (model.encoder if t.encoder else model)(ids, output_hidden_states=True)
     states = [h[0] for h in o.hidden_states]
-    if t.last:
-        states[-1] = t.last(model, ids)[0]
+    if states[-1].shape != states[0].shape:
+        states.pop()
     if t.weights:
         tiny.rewrite_weights(folder, t.weights)
     if t.config_last:
@@ -94,8 +94,8 @@ def rounding(t, folder, ids, states):
     return max(np.abs(states[k] - ref[k]).max() / np.abs(ref[k]).max() for k in range(len(ref))), ref
 
 
-def ask(client, folder, ids):
-    body = dict(model=folder, hidden_state_format="safetensors", capture=dict(name="h", layers="all", positions="all"))
+def ask(client, folder, ids, n):
+    body = dict(model=folder, hidden_state_format="safetensors", capture=dict(name="h", layers=list(range(n)), positions="all"))
     r = client.post("/generate", json=dict(body, prompt=ids, max_tokens=0, return_hidden_states=False))
     if r.status_code == 422 and "/embed" in r.text:
         r = client.post("/embed", json=dict(body, text=ids, pooling="mean"))
@@ -143,9 +143,9 @@ def main():
                 except Exception as e:  # whatever transformers makes of it
                     count["not run"] = count.get("not run", 0) + 1
                     continue
-                r = ask(client, folder, ids)
+                r = ask(client, folder, ids, len(states))
                 what, why = judge(r, states)
-                if what == "WRONG" and not (t.weights or t.config_last or t.last):
+                if what == "WRONG" and not (t.weights or t.config_last):
                     own, ref = rounding(t, folder, ids, states)
                     mine = load(r.content)["captures.h"]
                     if mine.shape == ref.shape and max(np.abs(mine[k] - ref[k]).max() / np.abs(ref[k]).max() for k in range(len(ref))) <= 2 * own + LAYER_BOUND:

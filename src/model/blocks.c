@@ -92,7 +92,7 @@ static const struct loom_step post_sublayer_moe[] = {
 #define MIXER_FROM(kind, slot) FROM_TO(kind, slot, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID)
 #define BEGIN TAP(RESID_PRE), NORM(ATTN_NORM, RESID, X), TAP(ATTN_NORM)
 #define HEADS_FROM(slot) \
-	TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), TAP(ATTN_OUT), \
+	TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_HEADS), TAP(ATTN_PROBS), TO(PROJECT, SUB), FROM(SCALE, SUB), TAP(ATTN_OUT), \
 	ADD(RESID, SUB, RESID), TAP(RESID_MID)
 #define GATED_FROM(slot) \
 	FROM(QKV, slot), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_PROBS), \
@@ -101,7 +101,9 @@ static const struct loom_step post_sublayer_moe[] = {
 #define END_MOE NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), MOE_FROM(X, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
 
 /* DeepSeek: latent attention. */
-static const struct loom_step latent[] = {BEGIN, FROM(LATENT, X), HEADS_FROM(X), END_FFN};
+static const struct loom_step latent[] = {
+	BEGIN, FROM(LATENT, X), HEADS_FROM(X), NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FFN_FROM(X, SUB), FROM(SCALE, SUB), TAP(MLP_OUT),
+	ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 static const struct loom_step latent_moe[] = {BEGIN, FROM(LATENT, X), HEADS_FROM(X), END_MOE};
 /* LFM2's convolutions. */
 static const struct loom_step short_conv[] = {BEGIN, MIXER_FROM(SHORT_CONV, X), END_FFN};
@@ -133,6 +135,14 @@ static const struct loom_step delta_moe[] = {BEGIN, MIXER_FROM(DELTA, X), END_MO
 static const struct loom_step gated[] = {BEGIN, GATED_FROM(X), END_FFN};
 static const struct loom_step gated_moe[] = {BEGIN, GATED_FROM(X), END_MOE};
 
+/* BitNet: norms also before the two products back to the stream. */
+static const struct loom_step pre_norm_inner[] = {
+	BEGIN, FROM(QKV, X), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_PROBS),
+	NORM(ATTN_SUB_NORM, HEADS, HEADS), TAP(ATTN_HEADS), TO(PROJECT, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID),
+	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FROM(FFN, X), NORM(MLP_SUB_NORM, ACT, ACT), TAP(MLP_ACT), TO(DOWN, SUB), TAP(MLP_OUT),
+	ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
+
+const struct loom_block loom_block_pre_norm_inner = {"pre_norm_inner", pre_norm_inner};
 const struct loom_block loom_block_latent = {"latent", latent};
 const struct loom_block loom_block_latent_moe = {"latent_moe", latent_moe};
 const struct loom_block loom_block_short_conv = {"short_conv", short_conv};

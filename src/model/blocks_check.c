@@ -10,6 +10,12 @@ static bool is_stream(enum loom_slot s)
 	return s == LOOM_SLOT_RESID || s == LOOM_SLOT_X || s == LOOM_SLOT_SUB || s == LOOM_SLOT_SUB2;
 }
 
+/* Norms may also stand on what the two products back to the stream read. */
+static bool normed_in_place(const struct loom_step *s)
+{
+	return s->kind == LOOM_STEP_NORM && s->a == s->out && (s->a == LOOM_SLOT_HEADS || s->a == LOOM_SLOT_ACT);
+}
+
 /* The buffer that a site is usually in. */
 static enum loom_slot site_slot(enum loom_site site)
 {
@@ -117,8 +123,8 @@ static const char *step_fault(struct state *st, const struct loom_step *s)
 		if (*o == 'r' || *o == 's') {
 			continue;
 		}
-		if (!is_stream(slot)) {
-			return "only resid, x, sub and sub2 may be named";
+		if (!is_stream(slot) && !normed_in_place(s)) {
+			return "only resid, x, sub and sub2 may be named; heads and act by a norm in place";
 		}
 		*(*o == 'o' ? &writes : &reads) |= 1u << slot;
 	}

@@ -189,6 +189,12 @@ static void scales(struct loom_config *cfg)
 	if (!cfg->embed_scaled) {
 		cfg->embed_scale = 1;
 	}
+	if (cfg->depth_scale > 0) {
+		cfg->residual_scale = cfg->depth_scale / sqrt((double)cfg->n_layer);
+	}
+	if (cfg->logit_width > 0) {
+		cfg->logit_divide = (double)cfg->n_embd / cfg->logit_width;
+	}
 	if (!cfg->use_window) {
 		cfg->window = 0;
 	}

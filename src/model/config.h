@@ -99,12 +99,14 @@ struct loom_config {
 	int32_t temper_every, temper_add;
 	double clip_qkv;              /* q, k and v are clamped to [-clip, clip]; 0 not */
 	double residual_scale;        /* of what is added to the stream */
+	double depth_scale;           /* that is this divided by the root of n_layer; 0: not */
+	int32_t logit_width;          /* logits are divided by n_embd / logit_width; 0 not */
 	double logit_scale, logit_divide;
 	double alibi_max;
 	double rope_theta, rope_local_theta; /* rope_local_theta: of the second rope; 0: there is none */
 	double rotary_part;           /* share of a head that is rotated */
 	int32_t rotary_dim;           /* the same in columns; 0: by rotary_part */
-	bool rope_interleaved;
+	bool rope_interleaved, rope_reversed; /* reversed: the other way round */
 	enum loom_rel_kind rel;       /* beside pos */
 	int32_t n_bucket, rel_max;    /* 0: DISENTANGLED has a row for each distance; rel_max: the distance from which on all are one */
 	bool rel_each;                /* BUCKETS: each layer has a table of its own */

@@ -1,5 +1,6 @@
 /* config_layers.c: what is particular to each layer, by the family's layer rules: windows, rotation, experts, and from these bits the block
  * program. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_internal.h"
@@ -42,8 +43,8 @@ static bool nonzero(const json_t *v)
 	return json_is_true(v) || (json_is_number(v) && json_number_value(v) != 0);
 }
 
-/* The test of a rule at layer l with the value v of its key, which is of the right kind. */
-static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
+/* The test of a rule at layer l with the value v of its key, which is of the right kind. offset: of PERIOD. */
+static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l, int64_t offset)
 {
 	const json_t *e = json_array_get(v, (size_t)l);
 	int64_t n = json_integer_value(v);
@@ -72,6 +73,8 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l)
 		return n > 0 && (l + 1) % n == 0;
 	case LOOM_TEST_MULTIPLE:
 		return n > 0 && l % n == 0;
+	case LOOM_TEST_PERIOD:
+		return n > 0 && l % n == offset;
 	case LOOM_TEST_END:
 		break;
 	}
@@ -104,11 +107,29 @@ static enum loom_status check_kind(const struct rule_reader *x, const struct loo
 	return LOOM_OK;
 }
 
+/* "key=4": the key's integer, 4 where it is absent; -1 for tests that have none. */
+static int64_t offset_of(const struct rule_reader *x, const struct loom_layer_rule *r)
+{
+	char key[64];
+	const json_t *v;
+	size_t n = r->word ? strcspn(r->word, "=") : sizeof(key);
+
+	if (r->test != LOOM_TEST_PERIOD || n >= sizeof(key)) {
+		return -1;
+	}
+	memcpy(key, r->word, n);
+	key[n] = '\0';
+	v = json_object_get(x->root, key);
+	return json_is_integer(v) ? json_integer_value(v) : r->word[n] ? strtoll(r->word + n + 1, NULL, 10) : 0;
+}
+
 static void give(const struct rule_reader *x, const struct loom_layer_rule *r, const json_t *v)
 {
+	int64_t offset = offset_of(x, r);
+
 	for (int32_t l = 0; l < x->cfg->n_layer; l++) {
 		uint32_t *bits = &x->cfg->layers[l].bits;
-		*bits = holds(r, v, l) != r->negate ? *bits | r->bits : *bits & ~r->bits;
+		*bits = holds(r, v, l, offset) != r->negate ? *bits | r->bits : *bits & ~r->bits;
 	}
 }
 

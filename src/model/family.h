@@ -42,6 +42,7 @@ enum loom_layer_test {
 	LOOM_TEST_ABOVE,   /* l > the number; -1: none is */
 	LOOM_TEST_EVERY,   /* (l + 1) % the number == 0 */
 	LOOM_TEST_MULTIPLE, /* l % the number == 0 */
+	LOOM_TEST_PERIOD,   /* l % the number == that of another key: `word` is "key=number when absent" */
 };
 struct loom_layer_rule {
 	uint32_t bits;

@@ -35,6 +35,7 @@ struct loom_config;
 	X(ATTN_SCALE, attn_scale, NUM, -1e6, 1e6) X(ATTN_SCALED, attn_scaled, BOOL, 0, 0) X(QUERY_SCALAR, query_scalar, NUM, 1e-6, 1e9) \
 	X(ATTN_SCALE_BY_LAYER, attn_scale_by_layer, BOOL, 0, 0) X(ATTN_SOFTCAP, attn_softcap, NUM, 1e-6, 1e9) \
 	X(CLIP_QKV, clip_qkv, NUM, 1e-6, 1e9) X(RESIDUAL_SCALE, residual_scale, NUM, -1e6, 1e6) \
+	X(DEPTH_SCALE, depth_scale, NUM, 0, 1e6) X(LOGIT_WIDTH, logit_width, INT, 1, LOOM_MAX_EMBD) X(ROPE_REVERSED, rope_reversed, BOOL, 0, 0) \
 	X(LOGIT_SCALE, logit_scale, NUM, -1e6, 1e6) X(LOGIT_DIVIDE, logit_divide, NUM, -1e6, 1e6) \
 	X(LOGIT_SOFTCAP, logit_softcap, NUM, 1e-6, 1e9) X(ALIBI_MAX, alibi_max, NUM, 1e-6, 1e6) \
 	X(ROPE_THETA, rope_theta, NUM, 0, 1e12) X(ROPE_LOCAL_THETA, rope_local_theta, NUM, 0, 1e12) \

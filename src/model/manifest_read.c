@@ -275,7 +275,7 @@ static enum loom_status read_layer(const struct reader *r, const json_t *v, cons
 	if (l->test == LOOM_TEST_END || !l->bits) {
 		return fail(r, path, l->bits ? "\"%.60s\" is no test" : "\"bits\" is missing", test ? test : "");
 	}
-	if ((l->test == LOOM_TEST_WORD || l->test == LOOM_TEST_IS) && !l->word) {
+	if ((l->test == LOOM_TEST_WORD || l->test == LOOM_TEST_IS || l->test == LOOM_TEST_PERIOD) && !l->word) {
 		return fail(r, path, "the test \"%s\" needs a \"word\"", test);
 	}
 	if (!l->key && !l->value) {

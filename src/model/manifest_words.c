@@ -21,6 +21,7 @@ static const struct {
 	{LOOM_TEST_FLAG, "flag"}, {LOOM_TEST_IS, "is"}, {LOOM_TEST_WORD, "word"}, {LOOM_TEST_LETTER, "letter"},
 	{LOOM_TEST_FLAGS, "flags"}, {LOOM_TEST_LISTED, "listed"},
 	{LOOM_TEST_FROM, "from"}, {LOOM_TEST_BELOW, "below"}, {LOOM_TEST_ABOVE, "above"}, {LOOM_TEST_EVERY, "every"}, {LOOM_TEST_MULTIPLE, "multiple"},
+	{LOOM_TEST_PERIOD, "period"},
 };
 #define N_TEST (sizeof(tests) / sizeof(tests[0]))
 

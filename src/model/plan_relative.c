@@ -45,7 +45,9 @@ static int32_t through(struct loom_builder *b, enum loom_role role, int32_t col)
 	} else {
 		s.col = 0;
 		s.matrix = loom_bind(&b->bind, &matrix, &part, 1);
-		s.bias = loom_plan_vector(b, role, ".bias", part.n_row, 0);
+		if (!b->bind.store || loom_bind_stored(&b->bind, role, ".bias")) {
+			s.bias = loom_plan_vector(b, role, ".bias", part.n_row, 0);
+		}
 		b->p->weights[s.matrix].passing = true;
 	}
 	return loom_bind_spread(&b->bind, &spread, &s, part.n_row);

@@ -28,6 +28,20 @@ struct loom_view loom_plan_values(struct loom_builder *b)
 	return loom_plan_columns(b, LOOM_SLOT_QKV, q_width(b->cfg) + kv_width(b->cfg), b->cfg->n_head_kv * b->cfg->d_value);
 }
 
+/* Queries and values have biases of their own, keys none (DeBERTa). parts: of the three. */
+static void qkv_biased(struct loom_builder *b, const struct loom_bind_part *parts, struct loom_view in)
+{
+	const struct loom_view out[] = {loom_plan_queries(b), loom_plan_keys(b), loom_plan_values(b)};
+	static const char *const names[] = {"attn.q", "attn.k", "attn.v"};
+
+	for (int i = 0; i < 3; i++) {
+		loom_plan_add_linear(b, names[i], parts + i, 1, false, in, out[i]);
+		if (i != 1) {
+			b->p->ops[b->p->n_op - 1].bias = loom_plan_vector(b, i == 0 ? LOOM_ROLE_Q_BIAS : LOOM_ROLE_V_BIAS, "", out[i].width, 0);
+		}
+	}
+}
+
 static void qkv(struct loom_builder *b, struct loom_view in)
 {
 	const struct loom_config *c = b->cfg;
@@ -53,6 +67,10 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 		split[0].n_stored = 2 * q;
 		split[0].group = d;
 		split[0].stride = 2 * d;
+	}
+	if (c->family->roles[LOOM_ROLE_Q_BIAS].hf) {
+		qkv_biased(b, layouts[layout], in);
+		return;
 	}
 	/* A family that names both takes what is stored. */
 	if (layout == LOOM_QKV_SPLIT && loom_bind_stored(&b->bind, LOOM_ROLE_QKV, ".weight")) {
@@ -93,7 +111,9 @@ static void qk_norm(struct loom_builder *b, enum loom_role role, struct loom_vie
 	op->n_group = c->qk_norm == LOOM_QK_WHOLE ? 1 : n_head;
 	op->norm = c->norm;
 	op->eps = (float)c->norm_eps;
-	op->w = head_norm_vector(b, role, n_head, ".weight", b->bind.gguf ? 0 : c->norm_add);
+	if (c->norm_weight) {
+		op->w = head_norm_vector(b, role, n_head, ".weight", b->bind.gguf ? 0 : c->norm_add);
+	}
 	if (c->qk_norm_bias) {
 		op->bias = head_norm_vector(b, role, n_head, ".bias", 0);
 	}
@@ -243,6 +263,12 @@ static void in_place(struct loom_builder *b, enum loom_op_kind kind, struct loom
 	}
 }
 
+/* The slot's columns that a feed-forward fills, where shared experts make it wider; else all. */
+static struct loom_view step_view(struct loom_builder *b, enum loom_slot slot)
+{
+	return slot == LOOM_SLOT_ACT ? loom_plan_columns(b, slot, 0, b->cfg->n_ffn) : loom_plan_view(b, slot);
+}
+
 void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 {
 	const struct loom_config *c = b->cfg;
@@ -253,7 +279,7 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 		tap(b, s);
 		break;
 	case LOOM_STEP_NORM:
-		loom_plan_add_norm(b, s->role, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
+		loom_plan_add_norm(b, s->role, step_view(b, s->a), step_view(b, s->out));
 		break;
 	case LOOM_STEP_QKV:
 		qkv(b, loom_plan_view(b, s->a));

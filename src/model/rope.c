@@ -225,7 +225,7 @@ const float *loom_rope_at(const struct loom_rope *r, int64_t len, float *scratch
 		float grow = (float)r->factor * (float)len / (float)r->max_position - (float)(r->factor - 1);
 		float base = (float)r->base * powf(grow, (float)((double)r->dim / (r->dim - 2)));
 		for (int32_t i = 0; i < r->n_freq; i++) {
-			scratch[i] = 1.0f / power(base, i, r->dim);
+			scratch[i] = (r->inv_freq[i] < 0 ? -1.0f : 1.0f) / power(base, i, r->dim);
 		}
 		return scratch;
 	}

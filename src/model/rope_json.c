@@ -179,6 +179,11 @@ static enum loom_status make(struct loom_config *cfg, const json_t *const object
 	cfg->rope_specs[cfg->n_rope] = kept;
 	rc = loom_rope_make(r, &s, where, &cfg->arena, err);
 	r->interleaved = cfg->rope_interleaved;
+	for (int32_t i = 0; rc == LOOM_OK && cfg->rope_reversed && i < r->n_freq; i++) {
+		r->inv_freq[i] = -r->inv_freq[i];
+		r->short_freq[i] = -r->short_freq[i];
+		r->long_freq[i] = -r->long_freq[i];
+	}
 	cfg->n_rope += rc == LOOM_OK;
 	return rc;
 }

@@ -13,7 +13,8 @@
 	X(lfm2_moe) X(dots1) X(hunyuan_v1_moe) X(ernie4_5_moe) X(glm4_moe_lite) X(minimax_m2) X(exaone_moe) X(solar_open) X(flex_olmo) \
 	X(qwen3_5) X(qwen3_5_moe) X(mamba2) X(bamba) X(granitemoehybrid) X(nemotron_h) X(megatron_bert) X(roberta_prelayernorm) X(xlm_roberta_xl) \
 	X(roformer) X(xlm) \
-	X(mpnet) X(deberta_v2) X(t5) X(mt5) X(umt5)
+	X(mpnet) X(deberta_v2) X(t5) X(mt5) X(umt5) \
+	X(openai) X(jamba) X(deberta) X(minicpm3) X(youtu) X(nanochat) X(bitnet) X(exaone) X(internlm3)
 
 #define X(name) extern const struct loom_family loom_family_##name;
 FAMILIES(X)
