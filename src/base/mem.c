@@ -1,6 +1,7 @@
 /* mem.c: the one seam of allocation. See mem.h. */
 #include "mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,11 @@ int64_t loom_mem_live(void)
 void loom_mem_forbid(bool forbid)
 {
 	forbidden = forbid;
+}
+
+void loom_mem_trim(void)
+{
+	malloc_trim(0);
 }
 
 /* The number after key in a text file of "key value" lines (or the whole file's number when key is ""). */

@@ -48,6 +48,8 @@ int64_t loom_mem_live(void);
 /* Debug guard: while true on this thread, an allocation is a failed assertion (exec must not allocate). */
 void loom_mem_forbid(bool forbid);
 
+/* Gives free memory that the C library holds back to the system: after a crowd has left. Takes milliseconds. */
+void loom_mem_trim(void);
 /* Bytes of memory that the machine (or its cgroup) can still give without swapping; 0 when unknown.
  * LOOM_MEMORY_LIMIT_BYTES in the environment lowers it (tests). */
 uint64_t loom_mem_available(void);

@@ -20,6 +20,7 @@
 
 #define STACK_BYTES ((size_t)2 << 20)
 #define BACKLOG 1024
+#define CROWD 256 /* connections at once whose buffers are worth giving back */
 
 static const char too_many[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
 	"Content-Length: 149\r\n\r\n{\"error\":{\"message\":\"too many connections: try again later\",\"type\":\"server_error\",\"param\":null,"
@@ -135,6 +136,8 @@ static void *run(void *ctx)
 	struct loom_conn *c = ctx;
 	struct loom_server *s = c->server;
 
+	bool alone;
+
 	loom_conn_run(c);
 	(void)pthread_mutex_lock(&s->lock);
 	*(c->prev ? &c->prev->next : &s->conns) = c->next;
@@ -144,8 +147,13 @@ static void *run(void *ctx)
 	(void)close(c->fd); /* under the lock: nobody may wake a descriptor that is another's by now */
 	loom_free(c);
 	s->n_conn--;
+	alone = s->most_conn >= CROWD && s->n_conn < s->most_conn / 16;
+	s->most_conn = alone ? s->n_conn : s->most_conn;
 	(void)pthread_cond_broadcast(&s->changed);
 	(void)pthread_mutex_unlock(&s->lock);
+	if (alone) { /* the last of a crowd: what its buffers took goes back to the system */
+		loom_mem_trim();
+	}
 	return NULL;
 }
 
@@ -221,6 +229,7 @@ static void serve(struct loom_server *s, int fd, bool unix_socket)
 	}
 	s->conns = c;
 	s->n_conn++;
+	s->most_conn = s->n_conn > s->most_conn ? s->n_conn : s->most_conn;
 	if (!start_thread(c)) {
 		s->conns = c->next;
 		if (c->next) {

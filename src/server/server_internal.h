@@ -31,7 +31,7 @@ struct loom_server {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;     /* a connection ended */
 	struct loom_conn *conns;
-	int n_conn;
+	int n_conn, most_conn; /* now, and at most since memory was last given back */
 	atomic_bool stopping, aborting;
 	atomic_int in_flight;       /* requests being answered */
 	atomic_ullong next_id;
