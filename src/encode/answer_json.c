@@ -89,6 +89,17 @@ static void put_generate_metadata(struct loom_writer *w, const struct loom_answe
 	loom_json_close(j, '}');
 }
 
+/* A member that clients of The Loom find whether they asked for it or not: null then. */
+static void put_group(struct loom_writer *w, bool asked, const char *key, const struct loom_answer_tensor *t, size_t n, bool nested)
+{
+	if (asked) {
+		loom_writer_tensors(w, key, t, n, false, nested);
+	} else {
+		loom_json_key(&w->j, key);
+		loom_json_put_null(&w->j);
+	}
+}
+
 /* The whole object. */
 static void put_generate(struct loom_writer *w, const struct loom_answer *a, const struct loom_request *q)
 {
@@ -104,18 +115,9 @@ static void put_generate(struct loom_writer *w, const struct loom_answer *a, con
 		put_ids(j, "prompt_token_ids", a->prompt_ids, a->n_prompt);
 	}
 	loom_json_member(j, "finish_reason", a->finish_reason);
-	if (q->return_hidden_states) {
-		loom_writer_tensors(w, "hidden_states", a->hidden, a->n_hidden, false, false);
-	} else {
-		loom_json_key(j, "hidden_states");
-		loom_json_put_null(j);
-	}
-	if (q->return_full_sequence) {
-		loom_writer_tensors(w, "sequence_hidden_states", a->sequence, a->n_sequence, false, true);
-	}
-	if (q->return_attention) {
-		loom_writer_tensors(w, "attention_weights", a->attention, a->n_attention, false, false);
-	}
+	put_group(w, q->return_hidden_states, "hidden_states", a->hidden, a->n_hidden, false);
+	put_group(w, q->return_full_sequence, "sequence_hidden_states", a->sequence, a->n_sequence, true);
+	put_group(w, q->return_attention, "attention_weights", a->attention, a->n_attention, false);
 	if (q->n_capture > 0) {
 		loom_writer_tensors(w, "captures", a->captures, a->n_capture, true, false);
 	}

@@ -21,9 +21,10 @@
 #define ESTIMATE OBJECT("\"prompt_tokens\":" INTEGER ",\"bytes\":" INTEGER ",\"captures\":" MAP, "\"prompt_tokens\",\"bytes\",\"captures\"")
 #define ESTIMATES OBJECT("\"results\":" LIST_OF(ESTIMATE) ",\"bytes\":" INTEGER, "\"results\",\"bytes\"")
 #define OR(a, b) "{\"anyOf\":[" a "," b "]}"
-#define GENERATED "{\"type\":\"object\",\"required\":[\"text\",\"token_count\",\"token_ids\",\"finish_reason\",\"hidden_states\",\"metadata\"]," \
+#define GENERATED "{\"type\":\"object\",\"required\":[\"text\",\"token_count\",\"token_ids\",\"finish_reason\",\"hidden_states\"," \
+	"\"sequence_hidden_states\",\"attention_weights\",\"metadata\"]," \
 	"\"properties\":{\"text\":" STRING ",\"token_count\":" INTEGER ",\"token_ids\":" LIST_OF(INTEGER) \
-	",\"finish_reason\":" STRING ",\"hidden_states\":" MAYBE_MAP ",\"sequence_hidden_states\":" MAP ",\"attention_weights\":" MAP \
+	",\"finish_reason\":" STRING ",\"hidden_states\":" MAYBE_MAP ",\"sequence_hidden_states\":" MAYBE_MAP ",\"attention_weights\":" MAYBE_MAP \
 	",\"captures\":" MAP ",\"metadata\":" MAP "}}"
 #define EMBEDDED "{\"type\":\"object\",\"required\":[\"embedding\",\"shape\",\"metadata\"]," \
 	"\"properties\":{\"embedding\":{\"type\":[\"array\",\"string\",\"object\"]},\"shape\":" LIST_OF(INTEGER) \

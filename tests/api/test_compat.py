@@ -126,7 +126,8 @@ def test_generate_in_each_format(loom):
     assert b["encoding"] == "base64" and np.frombuffer(base64.b64decode(b["data"]), "<f4").tolist() == np.array(t["data"], np.float32).tolist()
     every = loom.generate(LLAMA, "hello", max_tokens=1, temperature=0, hidden_state_layers="all")["hidden_states"]
     assert {"-1", "-2", "-3"} <= set(every)
-    assert loom.generate(LLAMA, "hello", max_tokens=1, return_hidden_states=False)["hidden_states"] is None
+    bare = loom.generate(LLAMA, "hello", max_tokens=1, return_hidden_states=False)
+    has(bare, hidden_states=NONE, sequence_hidden_states=NONE, attention_weights=NONE)
     v1 = loom.http.post("/v1/generate", json=dict(model=LLAMA, prompt="hello", max_tokens=4, temperature=0)).json()
     assert v1["text"] == r["text"]
 
