@@ -8,17 +8,19 @@
 	_mm512_storeu_ps(y + (r) * ldy + 16 * (c), first ? acc[r][c] : _mm512_add_ps(_mm512_loadu_ps(y + (r) * ldy + 16 * (c)), acc[r][c]))
 #define DOT(sum, x, w) _mm512_dpbf16_ps(sum, (__m512bh)(x), (__m512bh)(w))
 
-/* The loops over rows have constant bounds: they are unrolled, and acc lives in registers. */
+/* The loops over rows are unrolled, all of them: acc lives in registers only if none indexes it. */
 #define TILE(rows) \
 	static void tile_##rows(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first) \
 	{ \
 		__m512 acc[rows][3]; \
+		_Pragma("GCC unroll 8") \
 		for (int r = 0; r < (rows); r++) { \
 			acc[r][0] = acc[r][1] = acc[r][2] = _mm512_setzero_ps(); \
 		} \
 		for (size_t k = 0; k < (size_t)kn; k += 2) { \
 			const uint16_t *at = (const uint16_t *)w + k * LOOM_PANEL; \
 			__m512i w0 = _mm512_loadu_si512(at), w1 = _mm512_loadu_si512(at + 32), w2 = _mm512_loadu_si512(at + 64); \
+			_Pragma("GCC unroll 8") \
 			for (size_t r = 0; r < (rows); r++) { \
 				__m512i v = _mm512_set1_epi32(*(const int *)(const void *)((const uint16_t *)x + r * ldx + k)); \
 				acc[r][0] = DOT(acc[r][0], v, w0); \
@@ -26,6 +28,7 @@
 				acc[r][2] = DOT(acc[r][2], v, w2); \
 			} \
 		} \
+		_Pragma("GCC unroll 8") \
 		for (size_t r = 0; r < (rows); r++) { \
 			STORE(r, 0); \
 			STORE(r, 1); \

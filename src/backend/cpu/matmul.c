@@ -218,6 +218,20 @@ static void quantized_row(const struct loom_packq_kernels *quant, const struct l
 	}
 }
 
+/* Bias of a panel, after its sums. */
+static void bias_rows(const struct job *j, const float *bias, float *y, size_t ldy, int64_t rows, int64_t width)
+{
+	if (width == LOOM_PANEL) {
+		j->kern->add_bias(bias, y, ldy, (size_t)rows);
+		return;
+	}
+	for (int64_t r = 0; r < rows; r++, y += ldy) {
+		for (int64_t i = 0; i < width; i++) {
+			y[i] += bias[i];
+		}
+	}
+}
+
 /* One panel of outputs for one block of rows. */
 static void run_item(void *ctx, size_t item, int thread)
 {
@@ -248,17 +262,16 @@ static void run_item(void *ctx, size_t item, int thread)
 			float *out = y + (size_t)r * p->ldy;
 			if (width == LOOM_PANEL) {
 				way.tiles[n - 1](block, kn, x, way.ldx, out, p->ldy, k0 == 0);
+				if (p->bias && k0 + kn == n_col) { /* while the rows are at hand */
+					bias_rows(j, p->bias + panel * LOOM_PANEL, out, p->ldy, n, width);
+				}
 			} else {
 				edge_tile(way.tiles[n - 1], block, kn, x, way.ldx, out, p->ldy, k0 == 0, n, width);
 			}
 		}
 	}
-	for (int64_t r = 0; p->bias && r < rows; r++) {
-		const float *bias = p->bias + panel * LOOM_PANEL;
-		float *out = y + (size_t)r * p->ldy;
-		for (int64_t i = 0; i < width; i++) {
-			out[i] += bias[i];
-		}
+	if (p->bias && (direct || width < LOOM_PANEL)) {
+		bias_rows(j, p->bias + panel * LOOM_PANEL, y, p->ldy, rows, width);
 	}
 }
 

@@ -71,12 +71,22 @@ TILES(bf16)
 WIDEN(f16)
 WIDEN(bf16)
 
+static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
+{
+	for (size_t r = 0; r < rows; r++, y += ldy) {
+		for (size_t c = 0; c < LOOM_PANEL; c += 8) {
+			_mm256_storeu_ps(y + c, _mm256_add_ps(_mm256_loadu_ps(y + c), _mm256_loadu_ps(bias + c)));
+		}
+	}
+}
+
 #define ALL(type) {tile_##type##_1, tile_##type##_2, tile_##type##_3, tile_##type##_4}
 const struct loom_matmul_kernels loom_matmul_avx2 = {
 	.max_rows = 4,
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),
+	.add_bias = add_bias,
 	.widen_f16 = widen_f16,
 	.widen_bf16 = widen_bf16,
 };

@@ -26,18 +26,20 @@ INLINE __m512 load_bf16(const void *w, size_t i)
 #define STORE(r, c) \
 	_mm512_storeu_ps(y + (r) * ldy + 16 * (c), first ? acc[r][c] : _mm512_add_ps(_mm512_loadu_ps(y + (r) * ldy + 16 * (c)), acc[r][c]))
 
-/* The loops over rows and columns have constant bounds: they are unrolled, and acc lives in registers. */
+/* The loops over rows are unrolled, all of them: acc lives in registers only if none indexes it. */
 #define TILE(type, rows) \
 	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
 	{ \
 		const float *x = rows_x; \
 		__m512 acc[rows][3]; \
+		_Pragma("GCC unroll 8") \
 		for (int r = 0; r < (rows); r++) { \
 			acc[r][0] = acc[r][1] = acc[r][2] = _mm512_setzero_ps(); \
 		} \
 		for (size_t k = 0; k < (size_t)kn; k++) { \
 			__m512 w0 = load_##type(w, k * LOOM_PANEL), w1 = load_##type(w, k * LOOM_PANEL + 16), \
 				w2 = load_##type(w, k * LOOM_PANEL + 32); \
+			_Pragma("GCC unroll 8") \
 			for (size_t r = 0; r < (rows); r++) { \
 				__m512 v = _mm512_set1_ps(x[r * ldx + k]); \
 				acc[r][0] = _mm512_fmadd_ps(v, w0, acc[r][0]); \
@@ -45,6 +47,7 @@ INLINE __m512 load_bf16(const void *w, size_t i)
 				acc[r][2] = _mm512_fmadd_ps(v, w2, acc[r][2]); \
 			} \
 		} \
+		_Pragma("GCC unroll 8") \
 		for (size_t r = 0; r < (rows); r++) { \
 			STORE(r, 0); \
 			STORE(r, 1); \
@@ -66,6 +69,17 @@ TILES(bf16)
 WIDEN(f16)
 WIDEN(bf16)
 
+static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
+{
+	__m512 b0 = _mm512_loadu_ps(bias), b1 = _mm512_loadu_ps(bias + 16), b2 = _mm512_loadu_ps(bias + 32);
+
+	for (size_t r = 0; r < rows; r++, y += ldy) {
+		_mm512_storeu_ps(y, _mm512_add_ps(_mm512_loadu_ps(y), b0));
+		_mm512_storeu_ps(y + 16, _mm512_add_ps(_mm512_loadu_ps(y + 16), b1));
+		_mm512_storeu_ps(y + 32, _mm512_add_ps(_mm512_loadu_ps(y + 32), b2));
+	}
+}
+
 #define ALL(type) {tile_##type##_1, tile_##type##_2, tile_##type##_3, tile_##type##_4, tile_##type##_5, tile_##type##_6, tile_##type##_7, \
 	tile_##type##_8}
 const struct loom_matmul_kernels loom_matmul_avx512 = {
@@ -73,6 +87,7 @@ const struct loom_matmul_kernels loom_matmul_avx512 = {
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),
+	.add_bias = add_bias,
 	.widen_f16 = widen_f16,
 	.widen_bf16 = widen_bf16,
 };

@@ -40,11 +40,21 @@ TILE(f32)
 TILE(f16)
 TILE(bf16)
 
+static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
+{
+	for (size_t r = 0; r < rows; r++, y += ldy) {
+		for (size_t j = 0; j < LOOM_PANEL; j++) {
+			y[j] += bias[j];
+		}
+	}
+}
+
 const struct loom_matmul_kernels loom_matmul_ref = {
 	.max_rows = 1,
 	.f32 = {tile_f32},
 	.f16 = {tile_f16},
 	.bf16 = {tile_bf16},
+	.add_bias = add_bias,
 	.widen_f16 = loom_f16_to_f32_n,
 	.widen_bf16 = loom_bf16_to_f32_n,
 };
