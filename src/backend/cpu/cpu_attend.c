@@ -138,7 +138,8 @@ static void attend_item(void *ctx, size_t item, int thread)
 	const struct store_job *j = ctx;
 	struct loom_device_state *s = j->s;
 	const struct loom_op *op = j->op;
-	int32_t group = op->n_head / op->n_head_kv, tile = (int32_t)(item / (size_t)op->n_head_kv), kv_head = (int32_t)(item % (size_t)op->n_head_kv);
+	int32_t group = op->n_head / op->n_head_kv, tiles = s->tile0[s->batch->n_seq];
+	int32_t kv_head = (int32_t)(item / (size_t)tiles), tile = (int32_t)(item % (size_t)tiles);
 	int32_t lo = 0, hi = s->batch->n_seq;
 	struct loom_attn_row rows[LOOM_ATTN_ROWS];
 	int n = 0;
