@@ -152,14 +152,14 @@ static void tables_agree(void **state)
 			x[i] = (uint16_t)((check_random(&seed) & 0x87ffu) + 0x3c00u - (unsigned)(turn % 16) * 0x200u);
 		}
 		for (size_t r = 0; r < LOOM_TILE; r++) {
-			loom_dot_ref.tile[0](w, 64, x + r * 64, 64, want + r * LOOM_PANEL, LOOM_PANEL, true);
+			loom_dot_ref.tile[0](w, 64, x + r * 64, 64, want + r * LOOM_PANEL, LOOM_PANEL, true, NULL);
 		}
 		for (size_t t = 0; t < 2; t++) {
 			if ((t == 0 && loom_isa_best() < LOOM_ISA_AVX2) || (t == 1 && !loom_dot_native())) {
 				continue;
 			}
 			for (int rows = 1; rows <= tables[t]->max_rows; rows++) {
-				tables[t]->tile[rows - 1](w, 64, x, 64, got, LOOM_PANEL, true);
+				tables[t]->tile[rows - 1](w, 64, x, 64, got, LOOM_PANEL, true, NULL);
 				assert_memory_equal(got, want, (size_t)rows * LOOM_PANEL * sizeof(float));
 			}
 		}

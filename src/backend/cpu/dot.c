@@ -37,8 +37,8 @@ static bool same_bits(void)
 			uint16_t v = (uint16_t)((state & 0x8000u) | ((34 + scale + (state >> 8 & 3)) << 7) | (state & 0x7fu));
 			*(i < TRIED_K ? &x[i] : &w[i - TRIED_K]) = v;
 		}
-		loom_dot_ref.tile[0](w, TRIED_K, x, TRIED_K, want, LOOM_PANEL, true);
-		loom_dot_bf16.tile[0](w, TRIED_K, x, TRIED_K, got, LOOM_PANEL, true);
+		loom_dot_ref.tile[0](w, TRIED_K, x, TRIED_K, want, LOOM_PANEL, true, NULL);
+		loom_dot_bf16.tile[0](w, TRIED_K, x, TRIED_K, got, LOOM_PANEL, true, NULL);
 		for (size_t i = 0; i < LOOM_PANEL; i++) {
 			uint32_t a, b;
 			memcpy(&a, &want[i], sizeof(a));

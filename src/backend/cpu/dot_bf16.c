@@ -4,13 +4,20 @@
 #include "dot.h"
 #include "matmul.h"
 
-#define STORE(r, c) \
-	_mm512_storeu_ps(y + (r) * ldy + 16 * (c), first ? acc[r][c] : _mm512_add_ps(_mm512_loadu_ps(y + (r) * ldy + 16 * (c)), acc[r][c]))
+/* Sums of a block for 16 outputs at y. */
+static inline __attribute__((always_inline)) void put(float *y, __m512 sum, bool first, const float *bias)
+{
+	sum = first ? sum : _mm512_add_ps(_mm512_loadu_ps(y), sum);
+	_mm512_storeu_ps(y, bias ? _mm512_add_ps(sum, _mm512_loadu_ps(bias)) : sum);
+}
+
+#define PUT(r, c) put(y + (r) * ldy + 16 * (c), acc[r][c], first, bias ? bias + 16 * (c) : NULL)
 #define DOT(sum, x, w) _mm512_dpbf16_ps(sum, (__m512bh)(x), (__m512bh)(w))
 
 /* The loops over rows are unrolled, all of them: acc lives in registers only if none indexes it. */
 #define TILE(rows) \
-	static void tile_##rows(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##rows(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, \
+		const float *bias) \
 	{ \
 		__m512 acc[rows][3]; \
 		_Pragma("GCC unroll 8") \
@@ -30,9 +37,9 @@
 		} \
 		_Pragma("GCC unroll 8") \
 		for (size_t r = 0; r < (rows); r++) { \
-			STORE(r, 0); \
-			STORE(r, 1); \
-			STORE(r, 2); \
+			PUT(r, 0); \
+			PUT(r, 1); \
+			PUT(r, 2); \
 		} \
 	}
 TILE(1)

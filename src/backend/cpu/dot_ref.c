@@ -23,7 +23,7 @@ static float accumulate(float sum, float x, float w)
 	return r;
 }
 
-static void tile(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first)
+static void tile(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, const float *bias)
 {
 	const uint16_t *wp = w, *xp = x;
 	float sum[LOOM_PANEL] = {0};
@@ -40,6 +40,7 @@ static void tile(const void *w, int64_t kn, const void *x, size_t ldx, float *y,
 	}
 	for (size_t j = 0; j < LOOM_PANEL; j++) {
 		y[j] = first ? sum[j] : y[j] + sum[j];
+		y[j] = bias ? y[j] + bias[j] : y[j];
 	}
 }
 

@@ -173,17 +173,20 @@ static const void *block_of(const struct job *j, const struct loom_packed *w, bo
 }
 
 /* A tile whose panel is cut by the end of W goes through a full-width copy. */
-static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, int64_t rows,
-	int64_t width)
+static void edge_tile(loom_tile_fn fn, const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, const float *bias,
+	int64_t rows, int64_t width)
 {
-	float tmp[LOOM_TILE * LOOM_PANEL];
+	float tmp[LOOM_TILE * LOOM_PANEL], wide[LOOM_PANEL] = {0};
 	size_t bytes = (size_t)width * sizeof(float);
 
+	if (bias) {
+		memcpy(wide, bias, bytes);
+	}
 	for (int64_t r = 0; r < rows && !first; r++) {
 		memcpy(tmp + r * LOOM_PANEL, y + (size_t)r * ldy, bytes);
 		memset(tmp + r * LOOM_PANEL + width, 0, LOOM_PANEL * sizeof(float) - bytes);
 	}
-	fn(w, kn, x, ldx, tmp, LOOM_PANEL, first);
+	fn(w, kn, x, ldx, tmp, LOOM_PANEL, first, bias ? wide : NULL);
 	for (int64_t r = 0; r < rows; r++) {
 		memcpy(y + (size_t)r * ldy, tmp + r * LOOM_PANEL, bytes);
 	}
@@ -218,20 +221,6 @@ static void quantized_row(const struct loom_packq_kernels *quant, const struct l
 	}
 }
 
-/* Bias of a panel, after its sums. */
-static void bias_rows(const struct job *j, const float *bias, float *y, size_t ldy, int64_t rows, int64_t width)
-{
-	if (width == LOOM_PANEL) {
-		j->kern->add_bias(bias, y, ldy, (size_t)rows);
-		return;
-	}
-	for (int64_t r = 0; r < rows; r++, y += ldy) {
-		for (int64_t i = 0; i < width; i++) {
-			y[i] += bias[i];
-		}
-	}
-}
-
 /* One panel of outputs for one block of rows. */
 static void run_item(void *ctx, size_t item, int thread)
 {
@@ -242,6 +231,7 @@ static void run_item(void *ctx, size_t item, int thread)
 	int64_t rows = p->m - row0 < p->row_block ? p->m - row0 : p->row_block, n_col = columns(w->n_col, w->paired);
 	int64_t width = w->n_row - panel * LOOM_PANEL < LOOM_PANEL ? w->n_row - panel * LOOM_PANEL : LOOM_PANEL;
 	float *y = p->y + (size_t)row0 * p->ldy + (size_t)panel * LOOM_PANEL;
+	const float *bias = p->bias ? p->bias + panel * LOOM_PANEL : NULL;
 	struct way way = way_of(j, p, rows);
 	bool in_bytes = p->bytes && (p->llm ? loom_llm8_can(w) : loom_int8_can(w));
 	bool direct = in_bytes || (rows == 1 && w->q.codes != LOOM_CODES_NONE && w->q.codes != LOOM_CODES_RAW);
@@ -255,23 +245,23 @@ static void run_item(void *ctx, size_t item, int thread)
 	}
 	for (int64_t k0 = 0; k0 < n_col && !direct; k0 += LOOM_KBLOCK) {
 		int64_t kn = n_col - k0 < LOOM_KBLOCK ? n_col - k0 : LOOM_KBLOCK;
+		const float *last = k0 + kn == n_col ? bias : NULL;
 		const void *block = block_of(j, w, way.widen, panel, k0, kn, thread);
 		for (int64_t r = 0; r < rows; r += way.max_rows) {
 			int64_t n = rows - r < way.max_rows ? rows - r : way.max_rows;
 			const char *x = way.x + ((size_t)(row0 + r) * way.ldx + (size_t)k0) * way.x_size;
 			float *out = y + (size_t)r * p->ldy;
 			if (width == LOOM_PANEL) {
-				way.tiles[n - 1](block, kn, x, way.ldx, out, p->ldy, k0 == 0);
-				if (p->bias && k0 + kn == n_col) { /* while the rows are at hand */
-					bias_rows(j, p->bias + panel * LOOM_PANEL, out, p->ldy, n, width);
-				}
+				way.tiles[n - 1](block, kn, x, way.ldx, out, p->ldy, k0 == 0, last);
 			} else {
-				edge_tile(way.tiles[n - 1], block, kn, x, way.ldx, out, p->ldy, k0 == 0, n, width);
+				edge_tile(way.tiles[n - 1], block, kn, x, way.ldx, out, p->ldy, k0 == 0, last, n, width);
 			}
 		}
 	}
-	if (p->bias && (direct || width < LOOM_PANEL)) {
-		bias_rows(j, p->bias + panel * LOOM_PANEL, y, p->ldy, rows, width);
+	for (int64_t r = 0; direct && bias && r < rows; r++) {
+		for (int64_t i = 0; i < width; i++) {
+			y[(size_t)r * p->ldy + (size_t)i] += bias[i];
+		}
 	}
 }
 

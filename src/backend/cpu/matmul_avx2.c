@@ -23,35 +23,58 @@ INLINE __m256 load_bf16(const void *w, size_t i)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
-/* `rows` rows by `vecs` vectors, `passes` times side by side (vecs * passes == 6). Constant bounds: unrolled. */
+/* Sums of a block for 8 outputs at y. */
+INLINE void put(float *y, __m256 sum, bool first, const float *bias)
+{
+	sum = first ? sum : _mm256_add_ps(_mm256_loadu_ps(y), sum);
+	_mm256_storeu_ps(y, bias ? _mm256_add_ps(sum, _mm256_loadu_ps(bias)) : sum);
+}
+
+/* `rows` rows by `vecs` vectors, `passes` times side by side (vecs * passes == 6). Constant bounds: unrolled. The fewer of the two stay in
+ * registers while the others go by, so that 16 suffice. */
 #define TILE(type, rows, vecs, passes) \
-	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first, \
+		const float *bias) \
 	{ \
 		const float *x = rows_x; \
 		for (size_t p = 0; p < (passes); p++) { \
 			__m256 acc[rows][vecs]; \
 			size_t col = p * (vecs) * 8; \
+			_Pragma("GCC unroll 8") \
 			for (int r = 0; r < (rows); r++) { \
+				_Pragma("GCC unroll 8") \
 				for (int c = 0; c < (vecs); c++) { \
 					acc[r][c] = _mm256_setzero_ps(); \
 				} \
 			} \
 			for (size_t k = 0; k < (size_t)kn; k++) { \
-				__m256 v[rows]; \
-				for (size_t r = 0; r < (rows); r++) { \
+				__m256 v[rows], wv[vecs]; \
+				_Pragma("GCC unroll 8") \
+				for (size_t r = 0; r < (rows) && (rows) <= (vecs); r++) { \
 					v[r] = _mm256_set1_ps(x[r * ldx + k]); \
 				} \
+				_Pragma("GCC unroll 8") \
 				for (size_t c = 0; c < (vecs); c++) { \
-					__m256 wc = load_##type(w, k * LOOM_PANEL + col + 8 * c); \
-					for (size_t r = 0; r < (rows); r++) { \
-						acc[r][c] = _mm256_fmadd_ps(v[r], wc, acc[r][c]); \
+					wv[c] = load_##type(w, k * LOOM_PANEL + col + 8 * c); \
+					_Pragma("GCC unroll 8") \
+					for (size_t r = 0; r < (rows) && (rows) <= (vecs); r++) { \
+						acc[r][c] = _mm256_fmadd_ps(v[r], wv[c], acc[r][c]); \
+					} \
+				} \
+				_Pragma("GCC unroll 8") \
+				for (size_t r = 0; r < (rows) && (rows) > (vecs); r++) { \
+					v[r] = _mm256_set1_ps(x[r * ldx + k]); \
+					_Pragma("GCC unroll 8") \
+					for (size_t c = 0; c < (vecs); c++) { \
+						acc[r][c] = _mm256_fmadd_ps(v[r], wv[c], acc[r][c]); \
 					} \
 				} \
 			} \
+			_Pragma("GCC unroll 8") \
 			for (size_t r = 0; r < (rows); r++) { \
+				_Pragma("GCC unroll 8") \
 				for (size_t c = 0; c < (vecs); c++) { \
-					float *at = y + r * ldy + col + 8 * c; \
-					_mm256_storeu_ps(at, first ? acc[r][c] : _mm256_add_ps(_mm256_loadu_ps(at), acc[r][c])); \
+					put(y + r * ldy + col + 8 * c, acc[r][c], first, bias ? bias + col + 8 * c : NULL); \
 				} \
 			} \
 		} \
@@ -71,22 +94,12 @@ TILES(bf16)
 WIDEN(f16)
 WIDEN(bf16)
 
-static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
-{
-	for (size_t r = 0; r < rows; r++, y += ldy) {
-		for (size_t c = 0; c < LOOM_PANEL; c += 8) {
-			_mm256_storeu_ps(y + c, _mm256_add_ps(_mm256_loadu_ps(y + c), _mm256_loadu_ps(bias + c)));
-		}
-	}
-}
-
 #define ALL(type) {tile_##type##_1, tile_##type##_2, tile_##type##_3, tile_##type##_4}
 const struct loom_matmul_kernels loom_matmul_avx2 = {
 	.max_rows = 4,
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),
-	.add_bias = add_bias,
 	.widen_f16 = widen_f16,
 	.widen_bf16 = widen_bf16,
 };

@@ -23,12 +23,19 @@ INLINE __m512 load_bf16(const void *w, size_t i)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
-#define STORE(r, c) \
-	_mm512_storeu_ps(y + (r) * ldy + 16 * (c), first ? acc[r][c] : _mm512_add_ps(_mm512_loadu_ps(y + (r) * ldy + 16 * (c)), acc[r][c]))
+/* Sums of a block for 16 outputs at y. */
+INLINE void put(float *y, __m512 sum, bool first, const float *bias)
+{
+	sum = first ? sum : _mm512_add_ps(_mm512_loadu_ps(y), sum);
+	_mm512_storeu_ps(y, bias ? _mm512_add_ps(sum, _mm512_loadu_ps(bias)) : sum);
+}
+
+#define PUT(r, c) put(y + (r) * ldy + 16 * (c), acc[r][c], first, bias ? bias + 16 * (c) : NULL)
 
 /* The loops over rows are unrolled, all of them: acc lives in registers only if none indexes it. */
 #define TILE(type, rows) \
-	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type##_##rows(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first, \
+		const float *bias) \
 	{ \
 		const float *x = rows_x; \
 		__m512 acc[rows][3]; \
@@ -49,9 +56,9 @@ INLINE __m512 load_bf16(const void *w, size_t i)
 		} \
 		_Pragma("GCC unroll 8") \
 		for (size_t r = 0; r < (rows); r++) { \
-			STORE(r, 0); \
-			STORE(r, 1); \
-			STORE(r, 2); \
+			PUT(r, 0); \
+			PUT(r, 1); \
+			PUT(r, 2); \
 		} \
 	}
 #define TILES(type) TILE(type, 1) TILE(type, 2) TILE(type, 3) TILE(type, 4) TILE(type, 5) TILE(type, 6) TILE(type, 7) TILE(type, 8)
@@ -69,17 +76,6 @@ TILES(bf16)
 WIDEN(f16)
 WIDEN(bf16)
 
-static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
-{
-	__m512 b0 = _mm512_loadu_ps(bias), b1 = _mm512_loadu_ps(bias + 16), b2 = _mm512_loadu_ps(bias + 32);
-
-	for (size_t r = 0; r < rows; r++, y += ldy) {
-		_mm512_storeu_ps(y, _mm512_add_ps(_mm512_loadu_ps(y), b0));
-		_mm512_storeu_ps(y + 16, _mm512_add_ps(_mm512_loadu_ps(y + 16), b1));
-		_mm512_storeu_ps(y + 32, _mm512_add_ps(_mm512_loadu_ps(y + 32), b2));
-	}
-}
-
 #define ALL(type) {tile_##type##_1, tile_##type##_2, tile_##type##_3, tile_##type##_4, tile_##type##_5, tile_##type##_6, tile_##type##_7, \
 	tile_##type##_8}
 const struct loom_matmul_kernels loom_matmul_avx512 = {
@@ -87,7 +83,6 @@ const struct loom_matmul_kernels loom_matmul_avx512 = {
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),
-	.add_bias = add_bias,
 	.widen_f16 = widen_f16,
 	.widen_bf16 = widen_bf16,
 };

@@ -10,14 +10,13 @@
 
 #define LOOM_TILE 8 /* most rows of x in one call */
 
-/* y[r][0..47] = (first ? 0 : y[r]) + chain over k of x[r][k] * w[k][0..47], for rows r of the function's number; w is [kn, 48] of the
- * table's type; x is float32 here, bfloat16 in dot.h. ldx and ldy count elements. */
-typedef void (*loom_tile_fn)(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first);
+/* y[r][0..47] = (first ? 0 : y[r]) + chain over k of x[r][k] * w[k][0..47], then + bias[0..47] unless that is NULL, for rows r of the
+ * function's number; w is [kn, 48] of the table's type; x is float32 here, bfloat16 in dot.h. ldx and ldy count elements. */
+typedef void (*loom_tile_fn)(const void *w, int64_t kn, const void *x, size_t ldx, float *y, size_t ldy, bool first, const float *bias);
 
 struct loom_matmul_kernels {
 	int max_rows; /* of a tile; at most LOOM_TILE */
 	loom_tile_fn f32[LOOM_TILE], f16[LOOM_TILE], bf16[LOOM_TILE]; /* [rows-1], up to max_rows */
-	void (*add_bias)(const float *bias, float *y, size_t ldy, size_t rows); /* y[r][0..47] += bias[0..47] */
 	void (*widen_f16)(const uint16_t *src, float *dst, size_t n);  /* n a multiple of 16 */
 	void (*widen_bf16)(const uint16_t *src, float *dst, size_t n);
 };

@@ -21,7 +21,8 @@ static float at_bf16(const void *w, size_t i)
 }
 
 #define TILE(type) \
-	static void tile_##type(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first) \
+	static void tile_##type(const void *w, int64_t kn, const void *rows_x, size_t ldx, float *y, size_t ldy, bool first, \
+		const float *bias) \
 	{ \
 		const float *x = rows_x; \
 		float sum[LOOM_PANEL] = {0}; \
@@ -34,27 +35,18 @@ static float at_bf16(const void *w, size_t i)
 		} \
 		for (size_t j = 0; j < LOOM_PANEL; j++) { \
 			y[j] = first ? sum[j] : y[j] + sum[j]; \
+			y[j] = bias ? y[j] + bias[j] : y[j]; \
 		} \
 	}
 TILE(f32)
 TILE(f16)
 TILE(bf16)
 
-static void add_bias(const float *bias, float *y, size_t ldy, size_t rows)
-{
-	for (size_t r = 0; r < rows; r++, y += ldy) {
-		for (size_t j = 0; j < LOOM_PANEL; j++) {
-			y[j] += bias[j];
-		}
-	}
-}
-
 const struct loom_matmul_kernels loom_matmul_ref = {
 	.max_rows = 1,
 	.f32 = {tile_f32},
 	.f16 = {tile_f16},
 	.bf16 = {tile_bf16},
-	.add_bias = add_bias,
 	.widen_f16 = loom_f16_to_f32_n,
 	.widen_bf16 = loom_bf16_to_f32_n,
 };
