@@ -12,101 +12,6 @@
 
 #define PIECE_BYTES (4u << 20) /* read at once, as stored */
 
-bool loom_cpu_paired(const struct loom_plan *p, const struct loom_weight *w)
-{
-	if (p->compute != LOOM_COMPUTE_BF16 || w->kind != LOOM_WEIGHT_MATRIX || w->dtype != LOOM_BF16) {
-		return false;
-	}
-	for (int32_t i = 0; i < p->n_op; i++) { /* experts' products are not rounded */
-		if (p->ops[i].kind == LOOM_OP_LINEAR && &p->weights[p->ops[i].w] == w) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool is_blocks(enum loom_dtype t)
-{
-	return loom_dtype_block(t) > 1;
-}
-
-/* Does a new run begin with part k > 0? Codes and scales in tensors of their own are always runs of their own. */
-static bool new_run(const struct loom_weight *w, int k)
-{
-	return w->part[k].quant || w->part[k - 1].quant || w->part[k].tensor->dtype != w->part[k - 1].tensor->dtype;
-}
-
-/* Are the parts kept as they are stored? Not when they make too many runs: then all are widened. */
-static bool as_stored(const struct loom_weight *w)
-{
-	int runs = 1;
-
-	for (int k = 1; k < w->n_part; k++) {
-		runs += new_run(w, k);
-	}
-	return w->packed && w->n_part > 0 && runs <= LOOM_MAX_RUNS;
-}
-
-static enum loom_dtype part_type(const struct loom_weight *w, int k)
-{
-	enum loom_dtype stored;
-
-	if (!as_stored(w)) {
-		return w->dtype;
-	}
-	stored = w->part[k].tensor->dtype;
-	return is_blocks(stored) || stored == LOOM_F16 || stored == LOOM_BF16 ? stored : LOOM_F32;
-}
-
-/* Fills out with the runs of equal type among the parts, at with where each begins in the weight's memory; their number, 0 on overflow. */
-static int lay_out(const struct loom_plan *plan, const struct loom_weight *w, struct loom_packed out[LOOM_MAX_RUNS],
-	size_t at[LOOM_MAX_RUNS], size_t *bytes)
-{
-	bool split = as_stored(w);
-	int n = 0;
-
-	*bytes = 0;
-	for (int k = 0; k < (split ? w->n_part : 1); k++) {
-		enum loom_dtype t = part_type(w, k);
-		int64_t rows = split ? w->part[k].n_row : w->n_row;
-		if (n > 0 && !new_run(w, k)) {
-			out[n - 1].n_row += rows;
-			continue;
-		}
-		out[n++] = (struct loom_packed){.dtype = t, .n_row = rows, .n_col = w->n_col, .paired = !split && loom_cpu_paired(plan, w)};
-		if (split && w->part[k].quant && !loom_cpu_quant_layout(w->part[k].quant, &out[n - 1])) {
-			return 0;
-		}
-	}
-	for (int i = 0; i < n; i++) {
-		size_t size;
-		if (out[i].q.codes != LOOM_CODES_NONE) {
-			size = out[i].q.bytes;
-		} else if (is_blocks(out[i].dtype)) {
-			size = loom_packq_of_blocks(&out[i].q, out[i].dtype, out[i].n_row, out[i].n_col) ? out[i].q.bytes : 0;
-		} else {
-			size = loom_packed_bytes(out[i].dtype, out[i].paired, out[i].n_row, out[i].n_col);
-		}
-		at[i] = *bytes;
-		if (size == 0 || !loom_add(size, 63, &size) || !loom_add(*bytes, size / 64 * 64, bytes)) {
-			return 0;
-		}
-	}
-	return n;
-}
-
-size_t loom_cpu_weight_bytes(const struct loom_plan *p, const struct loom_weight *w)
-{
-	struct loom_packed packed[LOOM_MAX_RUNS];
-	uint64_t bytes;
-	size_t n, at[LOOM_MAX_RUNS];
-
-	if (w->kind == LOOM_WEIGHT_MATRIX) {
-		return lay_out(p, w, packed, at, &n) ? n : 0;
-	}
-	return loom_mul((size_t)w->n_row, (size_t)w->n_col, &n) && loom_dtype_bytes(w->dtype, n, &bytes) && bytes <= SIZE_MAX ? (size_t)bytes : 0;
-}
-
 /* Some rows of one stored tensor. */
 struct piece {
 	int32_t weight, part;
@@ -287,9 +192,9 @@ static void load_quantized(struct loading *l, const struct piece *x, int thread)
 	int run = 0;
 
 	for (int k = 1; k <= x->part; k++) {
-		run += new_run(w, k);
+		run += loom_cpu_new_run(w, k);
 	}
-	if (loom_cpu_load_quant(&l->model->weights[x->weight], w, x->part, as_stored(w) ? run : -1, x->dst0, l->store, &l->errs[thread])) {
+	if (loom_cpu_load_quant(&l->model->weights[x->weight], w, x->part, loom_cpu_as_stored(w) ? run : -1, x->dst0, l->store, &l->errs[thread])) {
 		atomic_store(&l->failed, true);
 		return;
 	}
@@ -319,12 +224,12 @@ static void load_piece(void *ctx, size_t item, int thread)
 		atomic_store(&l->failed, true);
 		return;
 	}
-	if (is_blocks(p->tensor->dtype) && !loom_blocks_finite(p->tensor->dtype, raw, (size_t)(stored_columns(w, p) * x->n_row))) {
+	if (loom_dtype_block(p->tensor->dtype) > 1 && !loom_blocks_finite(p->tensor->dtype, raw, (size_t)(stored_columns(w, p) * x->n_row))) {
 		loom_err_set(&l->errs[thread], LOOM_E_MODEL, "tensor %s: a block's scale is not a finite number", p->tensor->name);
 		atomic_store(&l->failed, true);
 		return;
 	}
-	kept = w->kind == LOOM_WEIGHT_MATRIX ? part_type(w, x->part) : w->dtype;
+	kept = w->kind == LOOM_WEIGHT_MATRIX ? loom_cpu_part_type(w, x->part) : w->dtype;
 	rows = convert(p->tensor->dtype, kept, raw, wide, narrow, (size_t)(stored_columns(w, p) * x->n_row));
 	if (p->n_side > 1) {
 		place_side_by_side(&l->model->weights[x->weight], w, p, x, kept == LOOM_F32 ? 4 : 2, rows, rows == narrow ? (void *)wide : narrow);
@@ -411,59 +316,6 @@ static enum loom_status make_pieces(struct loading *l, struct loom_arena *arena,
 	return LOOM_OK;
 }
 
-/* Points a weight at its memory. */
-static void settle(const struct loom_plan *plan, const struct loom_weight *w, struct loom_cpu_weight *cw, char *p, size_t bytes)
-{
-	size_t at[LOOM_MAX_RUNS];
-
-	cw->bytes = bytes;
-	if (w->constant) {
-		memcpy(p, w->constant, bytes);
-	}
-	if (w->kind == LOOM_WEIGHT_MATRIX) {
-		cw->n_packed = lay_out(plan, w, cw->packed, at, &bytes);
-		for (int k = 0; k < cw->n_packed; k++) {
-			cw->packed[k].data = p + at[k];
-		}
-	} else if (w->kind == LOOM_WEIGHT_TABLE) {
-		cw->table = p;
-	} else {
-		cw->vector = (float *)(void *)p;
-	}
-}
-
-/* One mapping for all, so that also small matrices lie in large pages: reading them a panel at a time is twice as fast. What is dropped once other
- * weights are computed has one of its own. */
-static enum loom_status allocate(struct loom_device_model *m, struct loom_err *err)
-{
-	for (int pass = 0; pass < 2; pass++) {
-		size_t total = 0;
-		for (int32_t i = 0; i < m->plan->n_weight; i++) {
-			const struct loom_weight *w = &m->plan->weights[i];
-			size_t bytes = loom_cpu_weight_bytes(m->plan, w), at = total;
-			char *p = (char *)m->memory + at;
-			if (bytes == 0 || (!w->passing && (!loom_add(total, bytes, &total) || !loom_add(total, 63, &total)))) {
-				return loom_err_nomem(err, w->name, bytes);
-			}
-			total = total / 64 * 64;
-			if (pass == 1 && w->passing && !(p = loom_pages_alloc(bytes))) {
-				return loom_err_nomem(err, w->name, bytes);
-			}
-			if (pass == 1) {
-				settle(m->plan, w, &m->weights[i], p, bytes);
-			}
-		}
-		if (pass == 0) {
-			m->memory_bytes = total;
-			m->memory = loom_pages_alloc(total);
-			if (!m->memory) {
-				return loom_err_nomem(err, "the weights", total);
-			}
-		}
-	}
-	return LOOM_OK;
-}
-
 static enum loom_status read_all(struct loading *l, struct loom_arena *arena, struct loom_err *err)
 {
 	int n_thread = l->opts->n_thread > 0 ? l->opts->n_thread : 1;
@@ -512,7 +364,7 @@ enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct l
 	l.model = m;
 	rc = check_types(plan, err);
 	rc = rc ? rc : make_pieces(&l, &arena, err);
-	rc = rc ? rc : allocate(m, err);
+	rc = rc ? rc : loom_cpu_allocate(m, err);
 	rc = rc ? rc : read_all(&l, &arena, err);
 	for (int32_t i = 0; rc == LOOM_OK && i < plan->n_weight; i++) {
 		if (plan->weights[i].neg_exp) {
@@ -527,24 +379,4 @@ enum loom_status loom_cpu_model_new(const struct loom_plan *plan, const struct l
 	}
 	*out = m;
 	return LOOM_OK;
-}
-
-void loom_cpu_model_free(struct loom_device_model *m)
-{
-	if (!m) {
-		return;
-	}
-	for (int32_t i = 0; i < m->plan->n_weight; i++) {
-		struct loom_cpu_weight *w = &m->weights[i];
-		void *p = w->n_packed ? w->packed[0].data : w->table ? w->table : w->vector;
-		for (int k = 0; k < w->n_packed; k++) {
-			loom_free(w->g_idx[k]);
-		}
-		if (p && m->plan->weights[i].passing) {
-			loom_pages_free(p, w->bytes);
-		}
-	}
-	loom_pages_free(m->memory, m->memory_bytes);
-	loom_free(m->weights);
-	loom_free(m);
 }
