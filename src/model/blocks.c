@@ -142,6 +142,12 @@ static const struct loom_step pre_norm_inner[] = {
 	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM), FROM(FFN, X), NORM(MLP_SUB_NORM, ACT, ACT), TAP(MLP_ACT), TO(DOWN, SUB), TAP(MLP_OUT),
 	ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)};
 
+/* Falcon-H1: a scan and attention read the same norm, and both are added. */
+static const struct loom_step scan_beside[] = {
+	BEGIN, FROM_TO(SCAN_HEADS, X, SUB2), FROM(SCALE_SCAN, SUB2), FROM(SCALE_IN, X), ATTEND_FROM(X), FROM(SCALE_OUT, SUB), ADD(SUB2, SUB, SUB),
+	TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID), END_FFN};
+
+const struct loom_block loom_block_scan_beside = {"scan_beside", scan_beside};
 const struct loom_block loom_block_pre_norm_inner = {"pre_norm_inner", pre_norm_inner};
 const struct loom_block loom_block_latent = {"latent", latent};
 const struct loom_block loom_block_latent_moe = {"latent_moe", latent_moe};

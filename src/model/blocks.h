@@ -48,6 +48,7 @@ enum loom_slot {
 	X(EXPERTS, "experts", "ao")      /* out = what the chosen experts make of a */ \
 	X(SHARED, "shared", "ao")        /* out += what the shared experts make of a */ \
 	X(SCALE, "scale_residual", "a")  /* a *= residual_scale */ \
+	X(SCALE_IN, "scale_attn_in", "a") X(SCALE_OUT, "scale_attn_out", "a") X(SCALE_SCAN, "scale_scan_out", "a") /* a *= those */ \
 	X(ADD, "add", "abo")             /* out = a + b */
 enum loom_step_kind {
 	LOOM_STEP_END,
@@ -76,7 +77,7 @@ extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_f
 	loom_block_latent, loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta,
 	loom_block_delta_moe, loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last,
 	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer,
-	loom_block_pre_norm_inner, loom_block_pre_norm_bare, loom_block_pre_norm_rotate_first_moe, loom_block_post_sublayer_moe,
+	loom_block_pre_norm_inner, loom_block_scan_beside, loom_block_pre_norm_bare, loom_block_pre_norm_rotate_first_moe, loom_block_post_sublayer_moe,
 	loom_block_scan_heads, loom_block_scan_heads_ffn, loom_block_scan_heads_moe, loom_block_scan_ffn, loom_block_scan_moe, loom_block_attend_only,
 	loom_block_ffn_only, loom_block_moe_only;
 

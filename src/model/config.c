@@ -27,6 +27,9 @@ void loom_config_features(struct loom_config *cfg, const struct loom_family *f)
 	cfg->norm_weight = cfg->norm_bias = true;
 	cfg->use_window = cfg->embed_scaled = cfg->attn_scaled = cfg->yarn_truncate = true;
 	cfg->embed_scale = cfg->residual_scale = cfg->logit_scale = cfg->logit_divide = 1;
+	cfg->scan_in_scale = cfg->scan_z_scale = cfg->scan_x_scale = cfg->scan_b_scale = cfg->scan_c_scale = cfg->scan_dt_scale = 1;
+	cfg->scan_out_scale = cfg->attn_in_scale = cfg->attn_out_scale = cfg->key_scale = cfg->gate_scale = cfg->down_scale = 1;
+	cfg->gate_norm = true;
 	cfg->rope_theta = 10000;
 	cfg->rotary_part = 1;
 	cfg->alibi_max = 8;

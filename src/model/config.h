@@ -125,6 +125,11 @@ struct loom_config {
 	int32_t d_inner, d_state, dt_rank; /* selective scan: columns, states a column, rank of dt */
 	int32_t d_scan;               /* d_inner is n_scan times this, where it is given */
 	int32_t n_scan, n_scan_group; /* scan by heads: d_inner columns in n_scan of them, which share B and C by groups; 0: each column by itself */
+	bool gate_norm, gate_last;    /* SCAN_HEADS: a norm beside the gate; the gate behind it */
+	/* multipliers of what a scan reads, of parts of the products of it, and of what it gives; of what attention reads and gives and of its keys;
+	 * of the feed-forward's gate before the activation, and of what it gives */
+	double scan_in_scale, scan_z_scale, scan_x_scale, scan_b_scale, scan_c_scale, scan_dt_scale, scan_out_scale;
+	double attn_in_scale, attn_out_scale, key_scale, gate_scale, down_scale;
 	double expand;                /* d_inner where it is not given: this times n_embd */
 	enum loom_scan_norm scan_norm;
 	double scan_eps;              /* of those norms; 0: norm_eps */

@@ -213,6 +213,20 @@ static enum loom_status take_same(struct loom_config *cfg, const struct loom_key
 	return loom_field_set_text(cfg, k->field, text, c->where, err);
 }
 
+/* "@2": that entry of a list of numbers. */
+static enum loom_status take_entry(struct loom_config *cfg, const struct loom_key *k, const struct loom_json_ctx *c, const json_t *v,
+	const char *leaf, struct loom_err *err)
+{
+	const json_t *e = json_array_get(v, (size_t)(k->map[1] - '0'));
+	char text[40];
+
+	if (!json_is_number(e)) {
+		return json_is_null(v) ? LOOM_OK : refuse(cfg, c->where, leaf, v, "a list of numbers", err);
+	}
+	(void)snprintf(text, sizeof(text), "%.17g", json_number_value(e));
+	return loom_field_set_text(cfg, k->field, text, c->where, err);
+}
+
 /* Is the word among those of a list, or of a text "a|b"? */
 static bool has_word(const json_t *v, const char *word)
 {
@@ -241,6 +255,9 @@ static enum loom_status take(struct loom_config *cfg, const struct loom_key *k, 
 		(void)snprintf(text, sizeof(text), "%zu", json_is_string(v) ? json_string_length(v) : json_array_size(v));
 		return json_is_string(v) || json_is_array(v) ? loom_field_set_text(cfg, k->field, text, c->where, err)
 			: json_is_null(v) ? LOOM_OK : refuse(cfg, c->where, leaf, v, "a list", err);
+	}
+	if (k->map[0] == '@') {
+		return take_entry(cfg, k, c, v, leaf, err);
 	}
 	if (k->map[0] == '[') {
 		return take_same(cfg, k, c, obj, leaf, err);

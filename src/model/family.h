@@ -20,7 +20,8 @@ struct loom_key {
 	const char *value; /* when no key is there (fields.h: loom_field_set_text); NULL: the field stays as it is, or must be given */
 	const char *map;   /* "true=grouped|false=split": the config's value to the field's text, anything else is refused; "*" at the end: taken
 	                    * as it is; "*=split" at the end: that for anything else; "+1", "/2+1": done to the config's integer; "~word": is the
-	                    * word in the config's list, or in its text "a|word"? "[]": an integer, or a list of that one; "#": the length
+	                    * word in the config's list, or in its text "a|word"? "[]": an integer, or a list of that one; "@2": an entry of a list
+	                    * of numbers; "#": the length
 	                    * of a list or text;
 	                    * NULL: the value as it is */
 	const char *when;  /* the row counts only when this key is there and neither null nor false, or with "!" before it, when it is not so,

@@ -45,7 +45,12 @@ struct loom_config;
 	X(N_TAP, n_tap, INT, 1, LOOM_MAX_TAP) X(CONV_BIAS, conv_bias, BOOL, 0, 0) X(MIXER_BIAS, mixer_bias, BOOL, 0, 0) \
 	X(D_INNER, d_inner, INT, 1, LOOM_MAX_EMBD) X(D_STATE, d_state, INT, 1, LOOM_MAX_STATE) X(DT_RANK, dt_rank, INT, 1, LOOM_MAX_EMBD) \
 	X(EXPAND, expand, NUM, 0, 1000) X(SCAN_NORM, scan_norm, SCAN_NORM, 0, 0) X(SCAN_EPS, scan_eps, NUM, 0, 1) \
-	X(N_SCAN, n_scan, INT, 1, LOOM_MAX_HEAD) X(D_SCAN, d_scan, INT, 1, LOOM_MAX_EMBD) X(N_SCAN_GROUP, n_scan_group, INT, 1, LOOM_MAX_HEAD) \
+	X(N_SCAN, n_scan, INT, 1, LOOM_MAX_HEAD) X(D_SCAN, d_scan, INT, 1, LOOM_MAX_EMBD) X(GATE_NORM, gate_norm, BOOL, 0, 0) \
+	X(GATE_LAST, gate_last, BOOL, 0, 0) X(SCAN_IN_SCALE, scan_in_scale, NUM, -1e6, 1e6) X(SCAN_OUT_SCALE, scan_out_scale, NUM, -1e6, 1e6) \
+	X(SCAN_Z_SCALE, scan_z_scale, NUM, -1e6, 1e6) X(SCAN_X_SCALE, scan_x_scale, NUM, -1e6, 1e6) X(SCAN_B_SCALE, scan_b_scale, NUM, -1e6, 1e6) \
+	X(SCAN_C_SCALE, scan_c_scale, NUM, -1e6, 1e6) X(SCAN_DT_SCALE, scan_dt_scale, NUM, -1e6, 1e6) \
+	X(ATTN_IN_SCALE, attn_in_scale, NUM, -1e6, 1e6) X(ATTN_OUT_SCALE, attn_out_scale, NUM, -1e6, 1e6) X(KEY_SCALE, key_scale, NUM, -1e6, 1e6) \
+	X(GATE_SCALE, gate_scale, NUM, -1e6, 1e6) X(DOWN_SCALE, down_scale, NUM, -1e6, 1e6) X(N_SCAN_GROUP, n_scan_group, INT, 1, LOOM_MAX_HEAD) \
 	X(N_DELTA_KEY, n_delta_key, INT, 1, LOOM_MAX_HEAD) \
 	X(N_DELTA, n_delta, INT, 1, LOOM_MAX_HEAD) X(D_DELTA_KEY, d_delta_key, INT, 1, LOOM_MAX_STATE) \
 	X(D_DELTA, d_delta, INT, 1, LOOM_MAX_STATE) X(FFN_ADJUST, ffn_adjust, BOOL, 0, 0) X(FFN_TIMES, ffn_times, NUM, 0, 1000) \

@@ -159,6 +159,10 @@ static enum loom_status check_map(const struct reader *r, const struct loom_key 
 	if (strcmp(k->map, "[]") == 0 || strcmp(k->map, "#") == 0) {
 		return loom_field_type(k->field) <= LOOM_FIELD_LONG ? LOOM_OK : fail(r, path, "\"[]\" and \"#\" give an integer");
 	}
+	if (k->map[0] == '@') {
+		return loom_field_type(k->field) == LOOM_FIELD_NUM && k->map[1] >= '0' && k->map[1] <= '9' && k->map[2] == '\0'
+			? LOOM_OK : fail(r, path, "expected \"@\" and one digit, for a number");
+	}
 	if (k->map[0] == '~') {
 		return loom_field_type(k->field) == LOOM_FIELD_BOOL && k->map[1] ? LOOM_OK : fail(r, path, "\"~word\" gives true or false");
 	}

@@ -31,6 +31,8 @@ void loom_plan_add_linear(struct loom_builder *b, const char *name, const struct
 int32_t loom_plan_vector(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus);
 /* The same of one that GGUF files keep in rows of n_wide. */
 int32_t loom_plan_vector_rows(struct loom_builder *b, enum loom_role role, const char *suffix, int32_t n, double plus, int32_t n_wide);
+/* at *= by; nothing where that is 1. plan_steps.c */
+void loom_plan_scale(struct loom_builder *b, struct loom_view at, double by);
 /* Steps of mixtures of experts. plan_moe.c */
 void loom_plan_route(struct loom_builder *b, struct loom_view in);
 void loom_plan_experts(struct loom_builder *b, struct loom_view in, struct loom_view out);

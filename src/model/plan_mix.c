@@ -192,7 +192,20 @@ void loom_plan_scan(struct loom_builder *b, struct loom_view in, struct loom_vie
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 
-/* z | x | B | C | dt = a Win; x | B | C = act(conv(x | B | C)); out = norm(scan(x, dt, B, C) * silu(z)) Wout, the norm over each group. */
+/* The parts z | x | B | C | dt times their multipliers. */
+static void scale_parts(struct loom_builder *b, int32_t inner, int32_t states, int32_t heads)
+{
+	const struct loom_config *c = b->cfg;
+	const int32_t width[] = {inner, inner, states, states, heads};
+	const double by[] = {c->scan_z_scale, c->scan_x_scale, c->scan_b_scale, c->scan_c_scale, c->scan_dt_scale};
+
+	for (int32_t i = 0, col = 0; i < 5; col += width[i++]) {
+		loom_plan_scale(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, col, width[i]), by[i]);
+	}
+}
+
+/* z | x | B | C | dt = a Win; x | B | C = act(conv(x | B | C)); out = norm(scan(x, dt, B, C) * silu(z)) Wout, the norm over each group,
+ * where there is one; or the gate behind it. */
 void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct loom_view out)
 {
 	const struct loom_config *c = b->cfg;
@@ -200,7 +213,14 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	struct loom_view y = loom_plan_view(b, LOOM_SLOT_MIX_B), mixed = loom_plan_view(b, LOOM_SLOT_MIX_A);
 	struct loom_op *op;
 
+	if (c->scan_in_scale != 1) { /* others read `in` as it is */
+		op = loom_plan_add(b, LOOM_OP_SCALE);
+		op->a = in;
+		op->out = in = loom_plan_view(b, LOOM_SLOT_SUB);
+		op->scale = (float)c->scan_in_scale;
+	}
 	linear(b, LOOM_ROLE_MIX_IN, 2 * n + bc + h, c->mixer_bias, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
+	scale_parts(b, n, bc / 2, h);
 	convolve(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, n, n + bc), mixed);
 	activate(b, mixed, c->mixer_act);
 	op = loom_plan_add(b, LOOM_OP_SCAN_HEADS);
@@ -217,13 +237,20 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	b->p->weights[op->w].neg_exp = !b->bind.gguf; /* GGUF holds it so */
 	op->bias = loom_plan_vector_rows(b, LOOM_ROLE_MIX_D, "", h, 0, 1);
 	op->bias2 = loom_plan_vector(b, LOOM_ROLE_MIX_DT_BIAS, "", h, 0);
-	add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
-	op = loom_plan_add(b, LOOM_OP_NORM);
-	op->a = op->out = y;
-	op->n_group = c->n_scan_group;
-	op->norm = LOOM_NORM_RMS;
-	op->eps = (float)c->norm_eps;
-	op->w = loom_plan_vector_rows(b, LOOM_ROLE_MIX_NORM, ".weight", n, 0, n / c->n_scan_group);
+	if (!c->gate_last) {
+		add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
+	}
+	if (c->gate_norm) {
+		op = loom_plan_add(b, LOOM_OP_NORM);
+		op->a = op->out = y;
+		op->n_group = c->n_scan_group;
+		op->norm = LOOM_NORM_RMS;
+		op->eps = (float)c->norm_eps;
+		op->w = loom_plan_vector_rows(b, LOOM_ROLE_MIX_NORM, ".weight", n, 0, n / c->n_scan_group);
+	}
+	if (c->gate_last) {
+		add_binary(b, LOOM_ACT_SILU, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, n), y, y);
+	}
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 

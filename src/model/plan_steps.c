@@ -168,6 +168,7 @@ static void feed_forward(struct loom_builder *b, struct loom_view in)
 
 	loom_plan_add_linear(b, c->gated_ffn ? "mlp.gate_up" : "mlp.up", parts, one ? 1 : 2,
 		c->mlp_bias, in, loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->gated_ffn ? 2 * c->n_ffn : c->n_ffn));
+	loom_plan_scale(b, loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->n_ffn), c->gate_scale);
 	op = loom_plan_add(b, c->gated_ffn ? LOOM_OP_GATE : LOOM_OP_ACT);
 	op->act = c->act;
 	op->a = loom_plan_columns(b, LOOM_SLOT_FFN, 0, c->n_ffn);
@@ -269,6 +270,11 @@ static struct loom_view step_view(struct loom_builder *b, enum loom_slot slot)
 	return slot == LOOM_SLOT_ACT ? loom_plan_columns(b, slot, 0, b->cfg->n_ffn) : loom_plan_view(b, slot);
 }
 
+void loom_plan_scale(struct loom_builder *b, struct loom_view at, double by)
+{
+	in_place(b, LOOM_OP_SCALE, at, by);
+}
+
 void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 {
 	const struct loom_config *c = b->cfg;
@@ -283,6 +289,7 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 		break;
 	case LOOM_STEP_QKV:
 		qkv(b, loom_plan_view(b, s->a));
+		loom_plan_scale(b, loom_plan_keys(b), c->key_scale);
 		break;
 	case LOOM_STEP_CLIP:
 		in_place(b, LOOM_OP_CLIP, loom_plan_view(b, LOOM_SLOT_QKV), c->clip_qkv);
@@ -319,6 +326,7 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 	case LOOM_STEP_DOWN:
 		loom_plan_add_linear(b, "mlp.down", &(struct loom_bind_part){.role = LOOM_ROLE_DOWN, .n_row = c->n_embd}, 1, c->mlp_down_bias,
 			loom_plan_columns(b, LOOM_SLOT_ACT, 0, c->n_ffn), loom_plan_view(b, s->out));
+		loom_plan_scale(b, loom_plan_view(b, s->out), c->down_scale);
 		break;
 	case LOOM_STEP_LATENT:
 		loom_plan_latent(b, loom_plan_view(b, s->a));
@@ -348,7 +356,16 @@ void loom_plan_step(struct loom_builder *b, const struct loom_step *s)
 		loom_plan_shared(b, loom_plan_view(b, s->a), loom_plan_view(b, s->out));
 		break;
 	case LOOM_STEP_SCALE:
-		in_place(b, LOOM_OP_SCALE, loom_plan_view(b, s->a), c->residual_scale);
+		loom_plan_scale(b, loom_plan_view(b, s->a), c->residual_scale);
+		break;
+	case LOOM_STEP_SCALE_IN:
+		loom_plan_scale(b, loom_plan_view(b, s->a), c->attn_in_scale);
+		break;
+	case LOOM_STEP_SCALE_OUT:
+		loom_plan_scale(b, loom_plan_view(b, s->a), c->attn_out_scale);
+		break;
+	case LOOM_STEP_SCALE_SCAN:
+		loom_plan_scale(b, loom_plan_view(b, s->a), c->scan_out_scale);
 		break;
 	case LOOM_STEP_ADD:
 		op = loom_plan_add(b, LOOM_OP_ADD);

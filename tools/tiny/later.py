@@ -69,4 +69,12 @@ VARIANTS = {
                                       original_max_position_embeddings=64)),
     "internlm3": of("Llama", head_dim=6, rms_norm_eps=1e-5, attention_bias=True, mlp_bias=True, config_last=internlm3_config),
 }
+H1 = dict(mamba_n_heads=4, mamba_d_ssm=24, mamba_d_head=6, mamba_n_groups=2, mamba_d_state=5, mamba_d_conv=3, mamba_chunk_size=16)
+VARIANTS |= {
+    "falcon_h1": of("FalconH1", **H1, key_multiplier=0.7, attention_in_multiplier=1.2, attention_out_multiplier=0.9, ssm_in_multiplier=1.3,
+                    ssm_out_multiplier=0.8, embedding_multiplier=2.5, lm_head_multiplier=0.4, mlp_multipliers=[0.6, 1.4],
+                    ssm_multipliers=[0.9, 0.7, 1.1, 1.3, 0.5], tune=decays, lengths=(9, 67)),
+    "falcon_h1-normed": of("FalconH1", **H1, mamba_rms_norm=True, mamba_norm_before_gate=True, attention_bias=True, mlp_bias=True, tune=decays,
+                           lengths=(9, 67)),
+}
 VARIANTS = tied(VARIANTS, ("exaone", "internlm3", "nanochat", "jamba", "bitnet"))
