@@ -1,5 +1,5 @@
-/* pretokenize.c: reading the pre-tokenizer and its steps. */
-#include "pretokenize.h"
+/* pretokenize.c: reading the pre-tokenizer, and its steps in order. */
+#include "pretokenize_internal.h"
 
 #include <string.h>
 
@@ -10,197 +10,6 @@
 #include "unicode.h"
 
 static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
-struct loom_pretokenize_step {
-	bool (*run)(const struct loom_pretokenize_step *step, struct loom_work *w);
-	enum loom_behavior behavior;
-	bool invert;                 /* Split */
-	bool add_prefix_space;       /* ByteLevel */
-	struct loom_regex *regex;    /* Split, ByteLevel with use_regex */
-	bool (*is)(uint32_t cp);     /* the delimiters of the steps by class */
-	uint32_t delimiter;          /* CharDelimiterSplit */
-	size_t length;               /* FixedLength, characters */
-	struct loom_metaspace meta;
-};
-
-/* --- cuts */
-
-static bool cut_regex(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	const struct loom_pretokenize_step *step = stage;
-	return loom_regex_ranges(step->regex, w, w->now.s + p->off, p->n, step->invert);
-}
-
-static bool cut_class(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	const struct loom_pretokenize_step *step = stage;
-	size_t from = 0;
-	for (size_t i = 0, n; i < p->n; i += n) {
-		uint32_t cp;
-		n = loom_next_char(w->now.s + p->off + i, &cp);
-		if (step->is ? !step->is(cp) : cp != step->delimiter)
-			continue;
-		if ((from < i && !loom_work_range(w, from, i, false)) || !loom_work_range(w, i, i + n, true))
-			return false;
-		from = i + n;
-	}
-	return from == p->n || loom_work_range(w, from, p->n, false);
-}
-
-/* \w+|[^\w\s]+ with the white space between removed. */
-static bool cut_words(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	size_t from = 0;
-	int kind = -1, before = -1; /* 0 space, 1 word, 2 other */
-	(void)stage;
-	for (size_t i = 0, n; i < p->n; i += n, before = kind) {
-		uint32_t cp;
-		n = loom_next_char(w->now.s + p->off + i, &cp);
-		kind = loom_uc_is(cp, LOOM_UC_WORD) ? 1 : loom_uc_is_space(cp) ? 0 : 2;
-		if (kind == before || i == 0)
-			continue;
-		if (!loom_work_range(w, from, i, before == 0))
-			return false;
-		from = i;
-	}
-	return loom_work_range(w, from, p->n, before == 0);
-}
-
-static bool is_punctuation(uint32_t cp)
-{
-	return loom_uc_is(cp, LOOM_UC_PUNCT);
-}
-static bool is_numeric(uint32_t cp)
-{
-	return loom_uc_is(cp, LOOM_UC_NUMERIC);
-}
-
-static bool cut_lengths(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	const struct loom_pretokenize_step *step = stage;
-	size_t from = 0, n = 0;
-	for (size_t i = 0; i < p->n; n++) {
-		uint32_t cp;
-		if (n > 0 && n % step->length == 0) {
-			if (!loom_work_range(w, from, i, true))
-				return false;
-			from = i;
-		}
-		i += loom_next_char(w->now.s + p->off + i, &cp);
-	}
-	return loom_work_range(w, from, p->n, true);
-}
-
-/* Han, Hiragana, Katakana and the long vowel sign are one script; a space is of any. */
-static int script_of(uint32_t cp)
-{
-	return cp == ' ' ? LOOM_SCRIPT_ANY : cp == 0x30FC ? loom_uc_script(0x4E00) : loom_uc_script(cp);
-}
-
-/* A cut before each character of another script. What stands before the first script is lost, as in the library. */
-static bool cut_scripts(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	int last = LOOM_SCRIPT_ANY;
-	size_t from = 0;
-	(void)stage;
-	for (size_t i = 0, n; i < p->n; i += n) {
-		uint32_t cp;
-		n = loom_next_char(w->now.s + p->off + i, &cp);
-		int script = script_of(cp);
-		if (script == LOOM_SCRIPT_ANY || script == last)
-			continue;
-		if (i > 0 && !loom_work_range(w, from, i, last == LOOM_SCRIPT_ANY))
-			return false;
-		from = i;
-		last = script;
-	}
-	return loom_work_range(w, from, p->n, last == LOOM_SCRIPT_ANY);
-}
-
-static bool run_lengths(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_cut(w, cut_lengths, step, LOOM_ISOLATED);
-}
-static bool run_scripts(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_cut(w, cut_scripts, step, LOOM_REMOVED);
-}
-static bool run_class(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_cut(w, cut_class, step, step->behavior);
-}
-static bool run_words(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_cut(w, cut_words, step, LOOM_REMOVED);
-}
-static bool run_split(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_cut(w, cut_regex, step, step->behavior);
-}
-
-/* --- ByteLevel and Metaspace, which also rewrite */
-
-static bool prefix_space(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	(void)stage;
-	if (p->n && w->now.s[p->off] != ' ' &&
-	    !loom_text_put_all(w, " ", 1, w->now.start[p->off], w->now.end[p->off]))
-		return false;
-	return loom_text_copy(w, p->off, p->n);
-}
-
-static bool run_byte_level(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return (!step->add_prefix_space || loom_work_rewrite(w, prefix_space, step)) &&
-	       (!step->regex || loom_work_cut(w, cut_regex, step, LOOM_ISOLATED)) &&
-	       loom_work_rewrite(w, loom_byte_level_rewrite, step);
-}
-
-static bool meta_rewrite(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	const struct loom_metaspace *m = &((const struct loom_pretokenize_step *)stage)->meta;
-	const char *s = w->now.s + p->off;
-	if (p->n == 0)
-		return true;
-	bool has = s[0] == ' ' || (p->n >= m->n && memcmp(s, m->text, m->n) == 0);
-	bool wants = m->prepend == LOOM_PREPEND_ALWAYS || (m->prepend == LOOM_PREPEND_FIRST && w->now.start[p->off] == 0);
-	if (!has && wants && !loom_text_put_all(w, m->text, m->n, w->now.start[p->off], w->now.end[p->off]))
-		return false;
-	for (size_t i = 0, from = 0; i <= p->n; i++) {
-		if (i < p->n && s[i] != ' ')
-			continue;
-		if (!loom_text_copy(w, p->off + from, i - from))
-			return false;
-		if (i < p->n && !loom_text_put_all(w, m->text, m->n, w->now.start[p->off + i], w->now.end[p->off + i]))
-			return false;
-		from = i + 1;
-	}
-	return true;
-}
-
-static bool meta_cut(const void *stage, struct loom_work *w, const struct loom_piece *p)
-{
-	const struct loom_metaspace *m = &((const struct loom_pretokenize_step *)stage)->meta;
-	size_t from = 0;
-	for (size_t i = 0, n; i < p->n; i += n) {
-		uint32_t cp;
-		n = loom_next_char(w->now.s + p->off + i, &cp);
-		if (cp != m->cp)
-			continue;
-		if ((from < i && !loom_work_range(w, from, i, false)) || !loom_work_range(w, i, i + n, true))
-			return false;
-		from = i + n;
-	}
-	return from == p->n || loom_work_range(w, from, p->n, false);
-}
-
-static bool run_metaspace(const struct loom_pretokenize_step *step, struct loom_work *w)
-{
-	return loom_work_rewrite(w, meta_rewrite, step) &&
-	       (!step->meta.split || loom_work_cut(w, meta_cut, step, LOOM_MERGED_NEXT));
-}
-
-/* --- reading */
 
 struct reader {
 	struct loom_pretokenizer *p;
@@ -259,7 +68,7 @@ static enum loom_status read_byte_level(struct reader *r, const json_t *spec, st
 	bool use_regex = true;
 	enum loom_status status;
 	step->add_prefix_space = true;
-	step->run = run_byte_level;
+	step->run = loom_step_byte_level;
 	if ((status = loom_json_bool(&r->ctx, spec, "add_prefix_space", &step->add_prefix_space, r->err)) ||
 	    (status = loom_json_bool(&r->ctx, spec, "use_regex", &use_regex, r->err)) || !use_regex)
 		return status;
@@ -269,7 +78,7 @@ static enum loom_status read_byte_level(struct reader *r, const json_t *spec, st
 static enum loom_status read_split(struct reader *r, const json_t *spec, struct loom_pretokenize_step *step)
 {
 	enum loom_status status;
-	step->run = run_split;
+	step->run = loom_step_split;
 	step->behavior = LOOM_ISOLATED;
 	if ((status = read_behavior(r, spec, &step->behavior)) ||
 	    (status = loom_json_bool(&r->ctx, spec, "invert", &step->invert, r->err)))
@@ -284,7 +93,7 @@ static enum loom_status read_delimiter(struct reader *r, const json_t *spec, str
 	step->is = NULL;
 	if (!json_is_string(v) || n == 0 || loom_utf8_decode(json_string_value(v), n, &step->delimiter) != n)
 		return loom_err_set(r->err, LOOM_E_MODEL, "%s: CharDelimiterSplit: delimiter: expected one character", r->ctx.where);
-	step->run = run_class;
+	step->run = loom_step_class;
 	step->behavior = LOOM_REMOVED;
 	return LOOM_OK;
 }
@@ -293,7 +102,7 @@ static enum loom_status read_length(struct reader *r, const json_t *spec, struct
 {
 	int64_t n = 5;
 	enum loom_status status = loom_json_int(&r->ctx, spec, "length", 1, INT32_MAX, &n, r->err);
-	step->run = run_lengths;
+	step->run = loom_step_lengths;
 	step->length = (size_t)n;
 	return status;
 }
@@ -334,11 +143,11 @@ static enum loom_status read_kind(struct reader *r, const json_t *spec, const ch
 	if (strcmp(type, "Split") == 0)
 		return read_split(r, spec, step);
 	if (strcmp(type, "Whitespace") == 0) {
-		step->run = run_words;
+		step->run = loom_step_words;
 		return LOOM_OK;
 	}
 	if (strcmp(type, "Metaspace") == 0) {
-		step->run = run_metaspace;
+		step->run = loom_step_metaspace;
 		return loom_metaspace_read(&r->ctx, spec, &step->meta, r->err);
 	}
 	if (strcmp(type, "CharDelimiterSplit") == 0)
@@ -346,10 +155,10 @@ static enum loom_status read_kind(struct reader *r, const json_t *spec, const ch
 	if (strcmp(type, "FixedLength") == 0)
 		return read_length(r, spec, step);
 	if (strcmp(type, "UnicodeScripts") == 0) {
-		step->run = run_scripts;
+		step->run = loom_step_scripts;
 		return LOOM_OK;
 	}
-	step->run = run_class;
+	step->run = loom_step_class;
 	if (strcmp(type, "WhitespaceSplit") == 0) {
 		step->is = loom_uc_is_space;
 		step->behavior = LOOM_REMOVED;
@@ -357,12 +166,12 @@ static enum loom_status read_kind(struct reader *r, const json_t *spec, const ch
 	}
 	if (strcmp(type, "Digits") == 0) {
 		status = loom_json_bool(&r->ctx, spec, "individual_digits", &individual, r->err);
-		step->is = is_numeric;
+		step->is = loom_is_numeric;
 		step->behavior = individual ? LOOM_ISOLATED : LOOM_CONTIGUOUS;
 		return status;
 	}
 	if (strcmp(type, "Punctuation") == 0) {
-		step->is = is_punctuation;
+		step->is = loom_is_punctuation;
 		step->behavior = LOOM_ISOLATED;
 		return read_behavior(r, spec, &step->behavior);
 	}
@@ -382,8 +191,8 @@ static enum loom_status read_step(struct reader *r, const json_t *spec, int dept
 	if (strcmp(type, "Sequence") == 0)
 		return read_sequence(r, spec, depth);
 	bool bert = strcmp(type, "BertPreTokenizer") == 0;
-	struct loom_pretokenize_step *step = add_step(r, run_class, loom_uc_is_space, LOOM_REMOVED);
-	if (!step || (bert && !add_step(r, run_class, is_punctuation, LOOM_ISOLATED)))
+	struct loom_pretokenize_step *step = add_step(r, loom_step_class, loom_uc_is_space, LOOM_REMOVED);
+	if (!step || (bert && !add_step(r, loom_step_class, loom_is_punctuation, LOOM_ISOLATED)))
 		return loom_err_set(r->err, LOOM_E_MODEL, "%s: more than %d steps", r->ctx.where, LOOM_MAX_STEPS);
 	return bert ? LOOM_OK : read_kind(r, spec, type, step);
 }

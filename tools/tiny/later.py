@@ -9,8 +9,8 @@ from .mixers import decays
 LLAMA = dict(vocab_size=V, hidden_size=20, intermediate_size=22, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
              max_position_embeddings=160, **IDS)
 LATENT = dict(num_key_value_heads=5, q_lora_rank=9, kv_lora_rank=7, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=5)
-JAMBA = dict(mamba_d_state=6, mamba_d_conv=3, num_hidden_layers=4, attn_layer_period=3, attn_layer_offset=1, expert_layer_period=2,
-             expert_layer_offset=1, num_experts=5, num_experts_per_tok=2)
+JAMBA = dict(hidden_size=16, num_attention_heads=4, num_key_value_heads=2, mamba_d_state=6, mamba_d_conv=3, num_hidden_layers=3,
+             attn_layer_period=3, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=0, num_experts=5, num_experts_per_tok=2)
 
 
 def of(name, cls="ForCausalLM", base=LLAMA, config=None, **kw):

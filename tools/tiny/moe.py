@@ -59,7 +59,7 @@ def stack(names, down, into, into_down, experts):
 
 VARIANTS = {
     "mixtral": moe(tf.MixtralConfig, tf.MixtralForCausalLM, num_local_experts=5, num_experts_per_tok=2, sliding_window=20,
-                   edit=old_style, dtype="float32"),
+                   edit=old_style, dtype="float16"),
     "mixtral-bf16": moe(tf.MixtralConfig, tf.MixtralForCausalLM, num_local_experts=4, num_experts_per_tok=3, dtype="bfloat16"),
     "qwen2-moe": moe(tf.Qwen2MoeConfig, tf.Qwen2MoeForCausalLM, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=10,
                      shared_expert_intermediate_size=22, num_hidden_layers=3, mlp_only_layers=[1]),
