@@ -7,6 +7,7 @@
 #include "custom.h"
 #include "family.h"
 #include "file.h"
+#include "gguf_pooling.h"
 #include "gguf_split.h"
 #include "jsonx.h"
 #include "mem.h"
@@ -181,9 +182,9 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* GGUF: config and tensors from the one file; tokenizer too when asked for. */
+/* GGUF: config and tensors from the one file; tokenizer too when asked for, and what it says of pooling into o. */
 static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype keep, const char *asked, struct loom_model **model,
-	struct loom_tokenizer **tokenizer, struct loom_err *err)
+	struct loom_tokenizer **tokenizer, struct loom_opened *o, struct loom_err *err)
 {
 	const char *name = file_name(s->path);
 	struct loom_gguf g = {0};
@@ -199,6 +200,7 @@ static enum loom_status open_gguf(const struct loom_source *s, enum loom_dtype k
 		rc = rc ? rc : loom_quant_config_ask(&cfg.quant, asked, true, err);
 		rc = rc ? rc : new_model(model, err);
 		rc = rc ? rc : loom_model_build(*model, &cfg, &store, true, keep, err);
+		rc = rc || !o ? rc : loom_gguf_pooling(&g, *model, &o->st, &o->head, err);
 		if (rc) {
 			(void)loom_err_prefix(err, "%s", name);
 		}
@@ -299,7 +301,7 @@ static enum loom_status open_with(const struct loom_source *s, enum loom_loader 
 	if (!s->is_gguf) {
 		return open_folder(s, keep, quantization, out, err);
 	}
-	rc = open_gguf(s, keep, quantization, &out->model, &out->tokenizer, err);
+	rc = open_gguf(s, keep, quantization, &out->model, &out->tokenizer, out, err);
 	if (rc == LOOM_OK) {
 		out->max_seq = out->model->cfg.n_ctx;
 	}
@@ -376,7 +378,7 @@ enum loom_status loom_source_plan_as(const struct loom_source *s, bool custom, s
 
 	*out = NULL;
 	if (s->is_gguf) {
-		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, NULL, err);
+		rc = open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, out, NULL, NULL, err);
 	} else {
 		loom_config_init(&cfg);
 		rc = body_of(s, dir, sizeof(dir), &fixed, err);
@@ -401,7 +403,7 @@ enum loom_status loom_source_tokenizer(const struct loom_source *s, struct loom_
 
 	*out = NULL;
 	if (s->is_gguf) {
-		return open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, err);
+		return open_gguf(s, LOOM_DTYPE_UNKNOWN, NULL, NULL, out, NULL, err);
 	}
 	rc = body_of(s, dir, sizeof(dir), &fixed, err);
 	return rc ? rc : fixed ? loom_tokenizer_open_bare(dir, out, err) : loom_tokenizer_open(dir, out, err);

@@ -8,6 +8,7 @@
 #include "dequant.h"
 #include "family.h"
 #include "file.h"
+#include "gguf_pooling.h"
 #include "gguf_rows.h"
 #include "gguf_say.h"
 #include "gguf_words.h"
@@ -223,10 +224,8 @@ static enum loom_status check(const struct converting *c, struct loom_err *err)
 	return LOOM_OK;
 }
 
-/* llama.cpp's numbers of poolings; 0 is none. */
 static enum loom_status say_pooling(struct converting *c, struct loom_err *err)
 {
-	static const int numbers[LOOM_N_POOL] = {[LOOM_POOL_MEAN] = 1, [LOOM_POOL_CLS] = 2, [LOOM_POOL_LAST] = 3};
 	const struct loom_st_config *st = &c->opened.st;
 	char key[96];
 
@@ -238,12 +237,15 @@ static enum loom_status say_pooling(struct converting *c, struct loom_err *err)
 			return loom_err_set(err, LOOM_E_MODEL, "modules.json: a GGUF file has no place for the layers behind the pooling");
 		}
 	}
-	if (st->n_pool != 1 || st->sparse || numbers[st->pooling] == 0) {
+	if (st->sparse) {
+		return loom_err_set(err, LOOM_E_MODEL, "modules.json: GGUF files have no place for vectors of words (SPLADE)");
+	}
+	if (st->n_pool != 1 || loom_gguf_pooling_number(st->pooling) < 0) {
 		return loom_err_set(err, LOOM_E_MODEL, "modules.json: GGUF files have no number for pooling \"%s\"%s", loom_pooling_name(st->pooling),
 			st->n_pool > 1 ? " and others behind it" : "");
 	}
 	(void)snprintf(key, sizeof(key), "%s.pooling_type", c->arch);
-	loom_gguf_out_u32(&c->out, key, (uint32_t)numbers[st->pooling]);
+	loom_gguf_out_u32(&c->out, key, (uint32_t)loom_gguf_pooling_number(st->pooling));
 	return LOOM_OK;
 }
 

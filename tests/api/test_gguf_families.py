@@ -240,7 +240,7 @@ def finish(g):
     g.close()
 
 
-def write(path, name, arch, **options):
+def write(path, name, arch, more=None, **options):
     cfg = json.loads((MODELS / name / "config.json").read_text()) | CHANGED.get(name, {})
     s, weights = sizes(cfg), load_wide(name)
     g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
@@ -264,6 +264,8 @@ def write(path, name, arch, **options):
         new = new or names.get_name(key.removeprefix("transformer."), try_suffixes=(".weight", ".bias"))  # as BLOOM's converter does
         assert new, f"gguf-py has no name for {key}"
         g.add_tensor(new, np.ascontiguousarray(converted(arch, key, w, s), np.float32))
+    if more:
+        more(g)
     for stem, parts in heads.items():
         g.add_tensor(names.get_name(stem + ".weight", try_suffixes=(".weight",)), np.stack([parts[h] for h in sorted(parts)]))
     finish(g)
@@ -379,3 +381,37 @@ def test_encoders(post, tiny, tmp_path, name, arch):
         assert r.status_code == 200, r.text
         got.append(r.json())
     assert got[0]["captures"]["h"]["data"] == got[1]["captures"]["h"]["data"] and got[0]["embedding"] == got[1]["embedding"]
+
+
+@pytest.mark.parametrize("number,pooling", [(0, "none"), (1, "mean"), (2, "cls"), (3, "last_token"), (None, "mean")])
+def test_pooling_is_as_the_file_says(post, tiny, tmp_path, number, pooling):
+    path = tmp_path / "bert.gguf"
+    write(path, "bert", A.BERT, lambda g: number is not None and g.add_pooling_type(gguf.PoolingType(number)))
+    got = post("/embed", model=str(path), text="hello there", normalize=False)
+    want = post("/embed", model=tiny("bert"), text="hello there", normalize=False, pooling=pooling)
+    assert got.status_code == want.status_code == 200 and got.json()["embedding"] == want.json()["embedding"]
+    asked = post("/embed", model=str(path), text="hello there", normalize=False, pooling="max")
+    assert asked.json()["embedding"] == post("/embed", model=tiny("bert"), text="hello there", normalize=False, pooling="max").json()["embedding"]
+
+
+def test_rank_reads_the_head_in_the_file(post, tiny, tmp_path):
+    """tanh(cls x) and the output layer, of the first row."""
+    rng, n = np.random.default_rng(8), json.loads((MODELS / "bert/config.json").read_text())["hidden_size"]
+    head = {"cls.weight": (n, n), "cls.bias": (n,), "cls.output.weight": (1, n), "cls.output.bias": (1,)}
+    head = {k: (rng.standard_normal(s) * 0.3).astype(np.float32) for k, s in head.items()}
+
+    def more(g):
+        g.add_pooling_type(gguf.PoolingType.RANK)
+        for key, w in head.items():
+            g.add_tensor(key, w)
+    write(tmp_path / "rank.gguf", "bert", A.BERT, more)
+    r = post("/rerank", model=str(tmp_path / "rank.gguf"), query="hello", texts=["there", "you two"], raw_scores=True)
+    assert r.status_code == 200, r.text
+    got = {i["index"]: i["score"] for i in r.json()["results"]}
+    for i, text in enumerate(("there", "you two")):  # this tokenizer puts nothing between the two
+        x = np.array(post("/embed", model=tiny("bert"), text="hello" + text, pooling="cls", normalize=False).json()["embedding"])
+        want = head["cls.output.weight"] @ np.tanh(head["cls.weight"] @ x + head["cls.bias"]) + head["cls.output.bias"]
+        assert abs(got[i] - want[0]) <= 1e-4 * max(1, abs(want[0]))
+    write(tmp_path / "none.gguf", "bert", A.BERT, lambda g: g.add_pooling_type(gguf.PoolingType.RANK))
+    r = post("/rerank", model=str(tmp_path / "none.gguf"), query="hello", texts=["there"])
+    assert r.status_code == 422 and "cls.output.weight" in r.text

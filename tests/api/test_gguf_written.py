@@ -111,6 +111,17 @@ def test_metadata(loom_bin, tmp_path):
     assert len(types) == config["vocab_size"] == len(text_of(g, "tokenizer.ggml.tokens")) and types[:4] == [1] * 4 and types[256:260] == [3] * 4
 
 
+@pytest.mark.parametrize("folder,number", [("modernbert-embed", 1), ("cls-unit", 2), ("last-token", 3)])
+def test_pooling_goes_along(post, loom_bin, tmp_path, folder, number):
+    source = MODELS.parent / "st" / folder
+    r = quantize(loom_bin, source, tmp_path / "m.gguf")
+    assert r.returncode == 0, r.stderr
+    g = gguf.GGUFReader(tmp_path / "m.gguf")
+    assert text_of(g, text_of(g, "general.architecture") + ".pooling_type") == number
+    vectors = [post("/embed", model=str(m), text="Hello there", prompt_name="", normalize=True) for m in (source, tmp_path / "m.gguf")]
+    assert vectors[0].json()["embedding"] == vectors[1].json()["embedding"], vectors[1].text
+
+
 def test_what_is_there_is_not_touched(loom_bin, tmp_path):
     (tmp_path / "m.gguf").write_text("mine")
     r = quantize(loom_bin, MODELS / "llama-gqa", tmp_path / "m.gguf")
@@ -118,7 +129,7 @@ def test_what_is_there_is_not_touched(loom_bin, tmp_path):
 
 
 @pytest.mark.parametrize("folder,says", [("quant/gptq4", "quantized already"), ("st/static", "a table of words"), ("st/cross-bert", "classifier"),
-                                         ("st/splade", "no number for pooling")])
+                                         ("st/splade", "SPLADE")])
 def test_what_is_no_plain_model_is_refused(loom_bin, tmp_path, folder, says):
     r = quantize(loom_bin, MODELS.parent / folder, tmp_path / "m.gguf")
     assert r.returncode == 1 and says in r.stderr and not (tmp_path / "m.gguf").exists(), r.stderr
