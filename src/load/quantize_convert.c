@@ -160,14 +160,14 @@ static enum loom_status next_rows(void *ctx, int64_t row, int64_t n, float *out,
 	for (int64_t i = 0; rc == LOOM_OK && i < n; i++) {
 		const struct loom_layout_row *from = &c->rows[row + i];
 		const struct loom_weight *w = &plan_of(c)->weights[from->weight];
-		bool turned = w->n_part > 0 && w->part[0].transposed;
+		bool turned = x->t->turned || (w->n_part > 0 && w->part[0].transposed);
 		if (!turned && w->kind != LOOM_WEIGHT_VECTOR && w->n_row * w->n_col > KEPT_ELEMENTS) {
 			rc = read_row(c, w, from->row, out + i * cols, err);
 			continue;
 		}
 		rc = keep_weight(c, from->weight, err);
 		for (int64_t k = 0; rc == LOOM_OK && k < cols; k++) {
-			out[i * cols + k] = x->t->turned ? c->wide[k * w->n_col + from->row] : c->wide[from->row * w->n_col + k];
+			out[i * cols + k] = x->t->turned ? c->wide[(from->from + k) * w->n_col + from->row] : c->wide[from->row * w->n_col + k];
 		}
 	}
 	return rc;

@@ -45,6 +45,9 @@ static enum loom_status heads(struct loom_config *cfg, const char *where, struct
 	if (cfg->n_head_kv == 0 || cfg->kv_rank > 0) {
 		cfg->n_head_kv = cfg->n_head;
 	}
+	if (cfg->kv_rank > 0 && cfg->d_nope == 0 && cfg->d_head > cfg->d_rope) { /* GGUF says the sum */
+		cfg->d_nope = cfg->d_head - cfg->d_rope;
+	}
 	if (cfg->kv_rank > 0) {
 		cfg->d_head = cfg->d_nope + cfg->d_rope;
 		cfg->rotary_dim = cfg->d_rope;

@@ -1,6 +1,7 @@
 /* config_gguf.c: GGUF metadata → struct loom_config. The keys are the format's own (ggml docs/gguf.md), prefixed by the architecture. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -40,18 +41,18 @@ static enum loom_status get_int(const struct reader *r, const char *key, int64_t
 	return LOOM_OK;
 }
 
-/* Key/value heads: a number, or a list with 0 for the layers without attention; they must be the same in the others. */
-static enum loom_status get_kv_heads(const struct reader *r, int32_t *out)
+/* A number, or a list with 0 for the layers that have none of it (attention, a feed-forward); it must be the same in the others. */
+static enum loom_status get_same(const struct reader *r, const char *key, int64_t max, int32_t *out)
 {
 	char name[160];
-	const struct loom_gguf_value *v = loom_gguf_find(r->g, full_key(r, "attention.head_count_kv", name));
+	const struct loom_gguf_value *v = loom_gguf_find(r->g, full_key(r, key, name));
 
 	if (!v || v->type != LOOM_GGUF_ARRAY || v->elem_type == LOOM_GGUF_STRING) {
-		return get_int(r, "attention.head_count_kv", LOOM_MAX_HEAD, false, out);
+		return get_int(r, key, max, false, out);
 	}
 	for (uint64_t i = 0; i < v->n; i++) {
 		int64_t n = loom_gguf_array_int(v, i);
-		if (n < 0 || n > LOOM_MAX_HEAD || (n > 0 && *out > 0 && n != *out)) {
+		if (n < 0 || n > max || (n > 0 && *out > 0 && n != *out)) {
 			return loom_err_set(r->err, LOOM_E_MODEL, "metadata: %s[%llu] is %lld: expected one number, or 0, for all layers", name,
 				(unsigned long long)i, (long long)n);
 		}
@@ -95,6 +96,21 @@ static enum loom_status small_tensor(struct loom_config *cfg, const struct loom_
 	return rc;
 }
 
+/* DeepSeek's stretched ropes scale the scores: the file has a tenth of the config's mscale_all_dim, in float32. */
+static void latent_scale(struct loom_config *cfg, const struct reader *r, struct loom_rope_spec *spec)
+{
+	double tenth = get_num(r, "rope.scaling.yarn_log_multiplier", NAN), m;
+	char text[32];
+
+	if (!(tenth > 0) || !(spec->factor > 1)) {
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%.6g", 10 * tenth);
+	spec->mscale = spec->mscale_all_dim = strtod(text, NULL);
+	m = 0.1 * spec->mscale_all_dim * log(spec->factor) + 1;
+	cfg->attn_scale *= m * m;
+}
+
 static enum loom_status read_rope(struct loom_config *cfg, const struct reader *r, const struct loom_store *s)
 {
 	struct loom_rope_spec spec;
@@ -120,6 +136,9 @@ static enum loom_status read_rope(struct loom_config *cfg, const struct reader *
 	spec.beta_fast = get_num(r, "rope.scaling.yarn_beta_fast", spec.beta_fast);
 	spec.beta_slow = get_num(r, "rope.scaling.yarn_beta_slow", spec.beta_slow);
 	spec.truncate = cfg->yarn_truncate;
+	if (cfg->kv_rank > 0) {
+		latent_scale(cfg, r, &spec);
+	}
 	if (loom_str_eq(type, "linear")) {
 		spec.type = LOOM_ROPE_LINEAR;
 	} else if (loom_str_eq(type, "yarn")) {
@@ -164,16 +183,17 @@ static enum loom_status read_sizes(struct loom_config *cfg, const struct reader 
 	const struct loom_gguf_value *tokens = loom_gguf_find(r->g, "tokenizer.ggml.tokens");
 	const struct loom_tensor *embed = loom_store_find(s, "token_embd.weight");
 	int32_t ctx = (int32_t)cfg->n_ctx, value_width = 0, extra = 0;
+	char name[160];
 	enum loom_status rc;
 
 	if ((rc = get_int(r, "block_count", LOOM_MAX_LAYER, true, &cfg->n_layer)) ||
 		(rc = get_int(r, "embedding_length", LOOM_MAX_EMBD, true, &cfg->n_embd)) ||
-		(rc = get_int(r, "attention.head_count", LOOM_MAX_HEAD, false, &cfg->n_head)) ||
+		(rc = get_same(r, "attention.head_count", LOOM_MAX_HEAD, &cfg->n_head)) ||
 		(rc = get_int(r, "nextn_predict_layers", LOOM_MAX_LAYER, false, &extra)) ||
-		(rc = get_kv_heads(r, &cfg->n_head_kv)) ||
+		(rc = get_same(r, "attention.head_count_kv", LOOM_MAX_HEAD, &cfg->n_head_kv)) ||
 		(rc = get_int(r, "attention.key_length", LOOM_MAX_EMBD, false, &cfg->d_head)) ||
 		(rc = get_int(r, "attention.value_length", LOOM_MAX_EMBD, false, &value_width)) ||
-		(rc = get_int(r, "feed_forward_length", LOOM_MAX_EMBD * 8, false, &cfg->n_ffn)) ||
+		(rc = get_same(r, "feed_forward_length", LOOM_MAX_EMBD * 8, &cfg->n_ffn)) ||
 		(rc = get_int(r, "context_length", INT32_MAX, false, &ctx)) ||
 		(rc = get_int(r, "attention.sliding_window", INT32_MAX, false, &cfg->window))) {
 		return rc;
@@ -183,7 +203,7 @@ static enum loom_status read_sizes(struct loom_config *cfg, const struct reader 
 		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: nextn_predict_layers is %d of %d layers", extra, cfg->n_layer);
 	}
 	cfg->n_layer -= extra; /* layers that guess further tokens stand behind the model's own */
-	if (value_width && cfg->d_head && value_width != cfg->d_head) {
+	if (value_width && cfg->d_head && value_width != cfg->d_head && !loom_gguf_find(r->g, full_key(r, "attention.kv_lora_rank", name))) {
 		return loom_err_set(r->err, LOOM_E_MODEL, "metadata: keys are %d wide and values %d: not supported", cfg->d_head, value_width);
 	}
 	if (embed && embed->n_dim == 2 && embed->shape[0] <= LOOM_MAX_VOCAB) {

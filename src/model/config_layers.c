@@ -70,6 +70,9 @@ static bool holds(const struct loom_layer_rule *r, const json_t *v, int32_t l, i
 	case LOOM_TEST_BELOW:
 		return l < n;
 	case LOOM_TEST_EVERY:
+		if (json_is_array(v)) { /* GGUF: which layers have the bits */
+			return nonzero(e) != r->negate;
+		}
 		return n > 0 && (l + 1) % n == 0;
 	case LOOM_TEST_MULTIPLE:
 		return n > 0 && l % n == 0;
@@ -88,6 +91,7 @@ static enum loom_status check_kind(const struct rule_reader *x, const struct loo
 		: r->test == LOOM_TEST_LETTER ? json_is_string(v)
 		: r->test == LOOM_TEST_FLAG ? json_is_boolean(v)
 		: list || r->test == LOOM_TEST_LISTED ? json_is_array(v)
+		: r->test == LOOM_TEST_EVERY && json_is_array(v) ? json_array_size(v) >= (size_t)x->cfg->n_layer
 						      : json_is_integer(v) && json_integer_value(v) >= (r->test == LOOM_TEST_ABOVE ? -1 : 0);
 	char shown[64];
 

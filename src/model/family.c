@@ -104,11 +104,12 @@ static bool has_key(const char *list, const struct loom_gguf *g, const char *arc
 	size_t n = strlen(architecture);
 	char key[128];
 	int64_t v;
+	bool set;
 
 	for (const char *p = list; p; p = loom_words_next(p)) {
 		if (strncmp(p, architecture, n) == 0 && p[n] == ':') {
 			(void)snprintf(key, sizeof(key), "%.60s.%.*s", architecture, (int)(loom_word_len(p) - n - 1), p + n + 1);
-			if (loom_gguf_int(g, key, &v) && v > 0) {
+			if ((loom_gguf_int(g, key, &v) && v > 0) || (loom_gguf_bool(g, key, &set) && set)) {
 				return true;
 			}
 		}

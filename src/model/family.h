@@ -81,7 +81,7 @@ struct loom_family {
 	const char *rope;                  /* rope_parameters (JSON, compact) of a config that has neither these nor rope_scaling; NULL: plain ones */
 	struct loom_role_name roles[LOOM_N_ROLE];
 	const struct loom_block_choice *blocks; /* up to a NULL block */
-	const char *gguf;                  /* general.architecture; "name:key": when its metadata has that key with a number above 0, before
+	const char *gguf;                  /* general.architecture; "name:key": when its metadata has that key, a number above 0 or true, before
 	                                    * families of the bare name; NULL: none */
 	const struct loom_key *gguf_keys;  /* what its metadata says beyond what every architecture's does (config_gguf.c), in the names of
 	                                    * gguf_tree.h; over `keys`, whose own values hold for GGUF too. Layer rules look there as well */

@@ -15,6 +15,7 @@ struct saying {
 	struct loom_gguf_out *o;
 	const struct loom_config *cfg;
 	char arch[64];
+	bool experts;    /* some layer has them */
 	char said[2048]; /* keys that are there already, "|" between */
 };
 
@@ -111,30 +112,49 @@ static bool is_arch(const struct loom_config *c, const char *word)
 	return true;
 }
 
+/* Of "name|name_moe:expert_count" the second is for models with experts, the first for those without. */
 static void choose_arch(struct saying *s)
 {
+	static const char with[] = ":expert_count";
+	bool told_apart = strstr(s->cfg->family->gguf, with) != NULL;
+
 	for (const char *p = s->cfg->family->gguf; p; p = loom_words_next(p)) {
 		size_t n = strcspn(p, "|:");
 		(void)snprintf(s->arch, sizeof(s->arch), "%.*s", (int)(n < 60 ? n : 60), p);
-		if (is_arch(s->cfg, s->arch)) {
+		if (is_arch(s->cfg, s->arch) && (!told_apart || loom_str_starts(p + n, with) == s->experts)) {
 			return;
 		}
+	}
+}
+
+/* Of latent attention: keys and values of the one head that the low ranks are, and those that become of it. */
+static void say_latent(struct saying *s)
+{
+	const struct loom_config *c = s->cfg;
+
+	if (c->kv_rank > 0) {
+		say_int(s, "attention.key_length", c->kv_rank + c->d_rope);
+		say_int(s, "attention.value_length", c->kv_rank);
+		say_int(s, "attention.key_length_mla", c->d_head);
+		say_int(s, "attention.value_length_mla", c->d_value);
+		say_int(s, "attention.head_count_kv", 1);
 	}
 }
 
 static void say_sizes(struct saying *s)
 {
 	const struct loom_config *c = s->cfg;
-	bool latent = c->kv_rank > 0, attends = false;
+	bool latent = c->kv_rank > 0, attends = false, dense = false;
 
 	say_int(s, "block_count", c->n_layer);
 	say_int(s, "context_length", c->n_ctx);
 	say_int(s, "embedding_length", c->n_embd);
 	say_int(s, "vocab_size", c->n_vocab);
-	say_layers(s, "feed_forward_length", c->n_ffn, LOOM_STEP_FFN, LOOM_STEP_EXPERTS);
 	for (int32_t l = 0; l < c->n_layer; l++) {
+		dense = dense || has_step(c->layers[l].block, LOOM_STEP_FFN);
 		attends = attends || has_step(c->layers[l].block, LOOM_STEP_ATTEND);
 	}
+	say_layers(s, "feed_forward_length", s->experts && !dense ? c->n_ffn_expert : c->n_ffn, LOOM_STEP_FFN, LOOM_STEP_EXPERTS);
 	say_int(s, "attention.head_count", attends ? c->n_head : 0);
 	say_layers(s, "attention.head_count_kv", c->n_head_kv, LOOM_STEP_ATTEND, LOOM_STEP_ATTEND);
 	if (!latent) {
@@ -147,8 +167,10 @@ static void say_sizes(struct saying *s)
 }
 
 /* What the model is when no key says otherwise. */
-static bool neutral(const struct loom_config *c, enum loom_field f, double v)
+static bool neutral(const struct saying *s, enum loom_field f, double v)
 {
+	const struct loom_config *c = s->cfg;
+
 	switch (f) {
 	case LOOM_F_EMBED_SCALE:
 	case LOOM_F_RESIDUAL_SCALE:
@@ -157,17 +179,18 @@ static bool neutral(const struct loom_config *c, enum loom_field f, double v)
 	case LOOM_F_LOGIT_DIVIDE:
 		return v == 1;
 	case LOOM_F_ATTN_SCALE:
-		return !c->attn_scaled || (float)v == (float)(1.0 / sqrt((double)c->d_head));
+		return !c->attn_scaled || c->kv_rank > 0 || (float)v == (float)(1.0 / sqrt((double)c->d_head));
 	case LOOM_F_ALIBI_MAX:
 		return c->pos != LOOM_POS_ALIBI && c->pos != LOOM_POS_ALIBI_BF16;
 	case LOOM_F_ROPE_THETA: /* the rope's own, which may be stretched */
 	case LOOM_F_ROPE_LOCAL_THETA:
 		return true;
+	case LOOM_F_N_EXPERT:
 	case LOOM_F_N_EXPERT_USED:
 	case LOOM_F_N_FFN_EXPERT:
 	case LOOM_F_N_EXPERT_GROUP:
 	case LOOM_F_N_EXPERT_GROUP_USED:
-		return c->n_expert == 0;
+		return !s->experts;
 	default:
 		return v == 0;
 	}
@@ -184,8 +207,8 @@ static bool derived(const struct loom_config *c, enum loom_field f)
 	return false;
 }
 
-/* "1=softmax|2=sigmoid" backwards; "true=each_head" too. false: the field has none of these values. */
-static bool say_mapped(struct saying *s, const struct loom_key *k, const char *key)
+/* "1=softmax|2=sigmoid" backwards; "true=each_head" too. A value that is none of these is not said. */
+static void say_mapped(struct saying *s, const struct loom_key *k, const char *key)
 {
 	const char *is = loom_field_word(s->cfg, k->field);
 	double v = loom_field_number(s->cfg, k->field);
@@ -204,10 +227,9 @@ static bool say_mapped(struct saying *s, const struct loom_key *k, const char *k
 			} else {
 				say_int(s, key, (int64_t)strtod(left, NULL));
 			}
-			return true;
+			return;
 		}
 	}
-	return false;
 }
 
 /* One row's field under each of its keys; always: also when it changes nothing. Keys of what the file is made of (stored.…, the architecture's name)
@@ -219,7 +241,7 @@ static void say_row(struct saying *s, const struct loom_key *k, bool always)
 	double v = loom_field_number(c, k->field);
 	char key[96];
 
-	if (k->when && (loom_str_eq(k->when + (*k->when == '!'), s->arch)) == (*k->when == '!')) {
+	if (k->when && loom_str_eq(k->when, "expert_count") ? !s->experts : k->when && loom_str_eq(k->when + (*k->when == '!'), s->arch) == (*k->when == '!')) {
 		return;
 	}
 	for (const char *p = k->keys; p; p = loom_words_next(p)) {
@@ -233,29 +255,34 @@ static void say_row(struct saying *s, const struct loom_key *k, bool always)
 			if (v > 0) {
 				say_int(s, key, n);
 			}
-		} else if (k->map && say_mapped(s, k, key)) {
-			continue;
+		} else if (k->map) {
+			say_mapped(s, k, key);
 		} else if (is) {
-			if (!k->map && (loom_str_eq(is, "true") || loom_str_eq(is, "false"))) {
+			if (loom_str_eq(is, "true") || loom_str_eq(is, "false")) {
 				say_bool(s, key, loom_str_eq(is, "true"));
 			}
-		} else if ((always || !neutral(c, k->field, v)) && loom_field_type(k->field) == LOOM_FIELD_NUM) {
+		} else if ((always || !neutral(s, k->field, v)) && loom_field_type(k->field) == LOOM_FIELD_NUM) {
 			say_num(s, key, v);
-		} else if (always || !neutral(c, k->field, v)) {
+		} else if (always || !neutral(s, k->field, v)) {
 			say_int(s, key, (int64_t)v);
 		}
 	}
 }
 
-static void say_rows(struct saying *s)
+/* The rows of the family's own table. */
+static void say_own(struct saying *s)
 {
-	for (const struct loom_key *k = s->cfg->family->gguf_keys; k && (k->keys || k->value); k++) {
+	for (const struct loom_key *k = s->cfg->family->gguf_keys; k->keys || k->value; k++) {
 		say_row(s, k, loom_field_number(s->cfg, k->field) != 0);
 	}
+}
+
+static void say_rows(struct saying *s)
+{
 	for (const struct loom_key *k = loom_gguf_common; k->keys; k++) {
 		bool routed = k->field == LOOM_F_ROUTER_NORM || k->field == LOOM_F_ROUTER_SCALE || k->field == LOOM_F_N_SHARED ||
 			k->field == LOOM_F_N_FFN_SHARED;
-		if (!(routed && s->cfg->n_expert == 0) && !(k->field == LOOM_F_ATTN_SCALE && derived(s->cfg, LOOM_F_QUERY_SCALAR))) {
+		if (!(routed && !s->experts) && !(k->field == LOOM_F_ATTN_SCALE && derived(s->cfg, LOOM_F_QUERY_SCALAR))) {
 			say_row(s, k, false);
 		}
 	}
@@ -279,6 +306,21 @@ static int64_t rule_number(const struct loom_config *c, const struct loom_layer_
 	return -1;
 }
 
+/* Which layers have the bits. */
+static void say_flags(struct saying *s, const char *key, uint32_t bits)
+{
+	char name[160];
+
+	if (!new_key(s, key, name)) {
+		return;
+	}
+	loom_gguf_out_array(s->o, name, LOOM_GGUF_BOOL, (uint64_t)s->cfg->n_layer);
+	for (int32_t l = 0; l < s->cfg->n_layer; l++) {
+		const uint8_t is = (s->cfg->layers[l].bits & bits) == bits;
+		loom_gguf_out_bytes(s->o, &is, 1);
+	}
+}
+
 /* Rules whose keys are GGUF's too. */
 static void say_rules(struct saying *s)
 {
@@ -296,6 +338,8 @@ static void say_rules(struct saying *s)
 				say_bool(s, key, ((s->cfg->layers[0].bits & r->bits) == r->bits) != r->negate);
 			} else if (rule_number(s->cfg, r) >= 0) {
 				say_int(s, key, rule_number(s->cfg, r));
+			} else if (r->test == LOOM_TEST_EVERY) {
+				say_flags(s, key, r->bits);
 			}
 		}
 	}
@@ -367,6 +411,9 @@ static enum loom_status say_rope(struct saying *s, struct loom_gguf_small *small
 			say_num(s, "rope.scaling.attn_factor", (double)r->attn_factor);
 		}
 	}
+	if (r->type == LOOM_ROPE_YARN && c->kv_rank > 0 && spec->mscale_all_dim > 0) {
+		say_num(s, "rope.scaling.yarn_log_multiplier", 0.1 * spec->mscale_all_dim);
+	}
 	if (r->type == LOOM_ROPE_YARN) {
 		say_num(s, "rope.scaling.yarn_beta_fast", spec->beta_fast);
 		say_num(s, "rope.scaling.yarn_beta_slow", spec->beta_slow);
@@ -382,11 +429,18 @@ enum loom_status loom_gguf_say(struct loom_gguf_out *o, const struct loom_config
 	enum loom_status rc;
 
 	*n = 0;
+	for (int32_t l = 0; l < cfg->n_layer; l++) {
+		s.experts = s.experts || has_step(cfg->layers[l].block, LOOM_STEP_EXPERTS);
+	}
 	choose_arch(&s);
 	memcpy(arch, s.arch, sizeof(s.arch));
 	loom_gguf_out_string(o, "general.architecture", s.arch, strlen(s.arch));
-	say_sizes(&s);
 	rc = say_rope(&s, small, n, arena, err);
+	say_latent(&s);
+	say_sizes(&s);
+	if (cfg->family->gguf_keys) {
+		say_own(&s);
+	}
 	say_rows(&s);
 	say_rules(&s);
 	for (int32_t l = 0; l < cfg->n_layer; l++) {

@@ -80,24 +80,27 @@ static bool put(json_t *root, const char *key, json_t *v)
 
 static bool put_stored(json_t *root, const struct loom_store *s)
 {
-	json_t *stored = json_object();
+	json_t *stored = json_object(), *later = json_object();
 	char name[MOST_NAME];
 
-	if (json_object_set_new(root, "stored", stored)) {
+	if (json_object_set_new(root, "stored", stored) || json_object_set_new(root, "later", later)) {
 		return false;
 	}
 	for (size_t i = 0; i < s->n_tensor; i++) {
 		const char *t = s->tensors[i].name;
 		size_t n = strlen(t);
-		if (!loom_str_starts(t, "blk.0.") || !loom_str_ends(t, ".weight") || n - 13 >= sizeof(name)) {
+		t += loom_str_starts(t, "enc.") ? 4 : 0;
+		const char *own = loom_str_starts(t, "blk.") ? strchr(t + 4, '.') : NULL, *end = strrchr(t, '.');
+		if (!own || end <= own || (!loom_str_eq(end, ".weight") && !loom_str_eq(end, ".bias")) || (size_t)(end - own) > sizeof(name)) {
 			continue;
 		}
-		memcpy(name, t + 6, n - 13);
-		name[n - 13] = '\0';
+		n = (size_t)(end - own) - 1;
+		memcpy(name, own + 1, n);
+		name[n] = '\0';
 		for (char *p = name; (p = strchr(p, '.')) != NULL;) {
 			*p = '_';
 		}
-		if (json_object_set_new(stored, name, json_true())) {
+		if (json_object_set_new(stored, name, json_true()) || (!loom_str_starts(t, "blk.0.") && json_object_set_new(later, name, json_true()))) {
 			return false;
 		}
 	}

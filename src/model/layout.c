@@ -89,7 +89,7 @@ void loom_layout_note(struct loom_layout *l, int32_t weight, const struct loom_b
 		p->stride = b->stride;
 		p->n_wide = b->n_wide;
 		p->unpermute = b->unpermute;
-		p->turned = b->turned && what->kind == LOOM_WEIGHT_TABLE;
+		p->turned = b->turned && (what->kind == LOOM_WEIGHT_TABLE || b->role == LOOM_ROLE_K_B);
 		dst += b->n_row;
 	}
 }
@@ -116,14 +116,14 @@ static void shape(struct loom_layout_tensor *t, const struct loom_layout_piece *
 	int skip = p->n_plane > 0 ? 0 : 1;
 
 	t->turned = p->turned;
-	t->n_row = p->turned ? p->n_col : p->n_stored * (p->n_plane > 0 ? p->n_plane : 1);
+	t->n_row = (p->turned ? p->n_col : p->n_stored) * (p->n_plane > 0 ? p->n_plane : 1);
 	t->n_col = p->turned ? p->n_row : p->n_col;
 	if (p->kind == LOOM_WEIGHT_VECTOR) {
 		dims[1] = p->n_wide > 0 ? p->n_stored / p->n_wide : 1;
 		dims[2] = p->n_wide > 0 ? p->n_wide : p->n_stored;
 		skip = p->n_wide > 0 ? 1 : 2;
 	} else if (p->turned) {
-		dims[1] = t->n_row;
+		dims[1] = p->n_col;
 		dims[2] = t->n_col;
 	} else if (p->kind == LOOM_WEIGHT_MATRIX && t->n_row == 1) { /* a shared expert's gate */
 		skip = 2;
@@ -162,7 +162,9 @@ static enum loom_status gather(struct loom_layout *l, struct loom_err *err)
 static enum loom_status check(const struct loom_layout *l, const struct loom_plan *from, const struct loom_plan *to, struct loom_err *err)
 {
 	for (int32_t i = 0; i < to->n_weight; i++) {
-		if (i >= from->n_weight || from->weights[i].n_row != to->weights[i].n_row || from->weights[i].n_col != to->weights[i].n_col) {
+		bool positions = l->skipped > 0 && strcmp(to->weights[i].name, "embed_positions.weight") == 0;
+		if (i >= from->n_weight || from->weights[i].n_row != to->weights[i].n_row + (positions ? l->skipped : 0) ||
+			from->weights[i].n_col != to->weights[i].n_col) {
 			return loom_err_set(err, LOOM_E_MODEL, "a GGUF file of %s has %s in another form than the model", l->family->name,
 				to->weights[i].name);
 		}
@@ -171,7 +173,7 @@ static enum loom_status check(const struct loom_layout *l, const struct loom_pla
 		const struct loom_layout_tensor *t = &l->tensors[i];
 		int64_t n = 0;
 		for (size_t k = t->first; k < t->first + t->n; k++) {
-			n += t->turned ? t->n_row : l->pieces[k].n_row;
+			n += t->turned ? l->pieces[k].n_col : l->pieces[k].n_row;
 		}
 		if (n != t->n_row) {
 			return loom_err_set(err, LOOM_E_MODEL, "tensor %s: %lld of its %lld rows are known", t->name, (long long)n, (long long)t->n_row);
@@ -184,15 +186,25 @@ static enum loom_status check(const struct loom_layout *l, const struct loom_pla
 static enum loom_status as_gguf(struct loom_config *c, struct loom_err *err)
 {
 	const struct loom_role_name *roles = c->family->roles;
+	enum loom_status rc = LOOM_OK;
 
 	c->qkv = roles[LOOM_ROLE_QKV].gguf && !roles[LOOM_ROLE_Q].gguf ? LOOM_QKV_STACKED : LOOM_QKV_SPLIT;
 	c->fused_gate = c->gated_ffn && !roles[LOOM_ROLE_GATE].gguf;
 	c->qk_norm = c->qk_norm == LOOM_QK_HEAD_TENSORS ? LOOM_QK_EACH_HEAD : c->qk_norm;
 	c->has_head = c->has_head && roles[LOOM_ROLE_HEAD].gguf && !c->masked_head;
 	c->masked_head = false;
+	if (c->pos_whole) {
+		c->pos_offset = 0;
+		c->pos_whole = false;
+	}
 	c->tied = c->tied && !c->family->gguf_head;
-	/* the rows that hold for every file: without a key */
-	return c->family->gguf_keys ? loom_config_rows(c, c->family->gguf_keys, NULL, "GGUF", err) : LOOM_OK;
+	/* the rows that hold for every file: words without a key */
+	for (const struct loom_key *k = c->family->gguf_keys; rc == LOOM_OK && k && (k->keys || k->value); k++) {
+		if (!k->keys && loom_field_type(k->field) > LOOM_FIELD_NUM) {
+			rc = loom_field_set_text(c, k->field, k->value, "GGUF", err);
+		}
+	}
+	return rc;
 }
 
 /* The rows of a head that the model has not are its embeddings'. */
@@ -218,6 +230,7 @@ enum loom_status loom_layout_make(struct loom_layout *l, const struct loom_model
 	l->family = c.family;
 	loom_arena_init(&arena);
 	rc = as_gguf(&c, err);
+	l->skipped = m->cfg.pos_whole && m->cfg.pos == LOOM_POS_LEARNED ? m->cfg.pos_offset : 0;
 	l->alternate = m->cfg.expert_glu == LOOM_GLU_CLAMPED && c.expert_glu == LOOM_GLU_CLAMPED_HALVES ? c.n_ffn_expert : 0;
 	rc = rc ? rc : loom_plan_layout(&plan, &c, l, &arena, err);
 	if (rc == LOOM_OK && l->no_memory) {
@@ -244,19 +257,18 @@ static int64_t half_split(int64_t x, int64_t d)
 
 void loom_layout_rows(const struct loom_layout *l, const struct loom_layout_tensor *t, struct loom_layout_row *rows)
 {
-	const struct loom_layout_piece *p = &l->pieces[t->first];
-
-	for (int64_t c = 0; t->turned && c < t->n_row; c++) {
-		rows[c] = (struct loom_layout_row){p->weight, c};
-	}
-	for (; !t->turned && p < &l->pieces[t->first + t->n]; p++) {
+	for (const struct loom_layout_piece *p = &l->pieces[t->first]; p < &l->pieces[t->first + t->n]; p++) {
+		for (int64_t c = 0; t->turned && c < p->n_col; c++) {
+			rows[p->row0 / p->n_stored * p->n_col + c] = (struct loom_layout_row){p->weight, c, p->dst0};
+		}
 		bool gates = l->alternate > 0 && (p->role == LOOM_ROLE_EXPERTS_GATE || p->role == LOOM_ROLE_EXPERTS_UP ||
 			p->role == LOOM_ROLE_EXPERTS_GATE_BIAS || p->role == LOOM_ROLE_EXPERTS_UP_BIAS);
-		for (int64_t r = 0; r < p->n_row; r++) {
+		for (int64_t r = 0; !t->turned && r < p->n_row; r++) {
 			int64_t at = p->row0 + (p->group > 0 ? r / p->group * p->stride + r % p->group : r);
 			int64_t row = p->dst0 + (p->unpermute > 0 ? half_split(r, p->n_row / p->unpermute) : r);
+			row += p->role == LOOM_ROLE_EMBED_POSITION ? l->skipped : 0;
 			row = gates ? row % l->alternate * 2 + row / l->alternate : row;
-			rows[at] = (struct loom_layout_row){p->weight, row};
+			rows[at] = (struct loom_layout_row){p->weight, row, 0};
 		}
 	}
 }

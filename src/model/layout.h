@@ -40,13 +40,14 @@ struct loom_layout {
 	struct loom_layout_tensor *tensors; /* [n_tensor] */
 	size_t n_tensor;
 	int64_t alternate;   /* rows of an expert's gate: the plan's gates and ups alternate where the file has one behind the other; 0: they do not */
+	int64_t skipped;     /* rows of the table of positions that no text uses, which the file leaves out */
 	bool no_memory;
 	char lacking[96];    /* a weight for which the family has no name in GGUF files; "": none */
 };
-/* A row of a tensor: row `row` of weight `weight` (turned tensors: its column). */
+/* A row of a tensor: row `row` of weight `weight`; of a turned tensor: its column, from row `from` on. */
 struct loom_layout_row {
 	int32_t weight;
-	int64_t row;
+	int64_t row, from;
 };
 
 void loom_layout_init(struct loom_layout *l);

@@ -40,13 +40,31 @@ static void rotate(struct loom_builder *b, struct loom_view at, int32_t n_head, 
 	op->rope = b->cfg->layers[b->layer].rope;
 }
 
-void loom_plan_latent(struct loom_builder *b, struct loom_view in)
+/* Keys without positions, and values: rows of one matrix, a head's keys before its values; or a matrix a head, those of the keys turned. */
+static void from_low(struct loom_builder *b, struct loom_view low, struct loom_view nope)
 {
 	const struct loom_config *c = b->cfg;
-	int32_t h = c->n_head, d = c->d_head, both = c->d_nope + c->d_value;
+	int32_t h = c->n_head, both = c->d_nope + c->d_value;
 	const struct loom_bind_part k = {.role = LOOM_ROLE_KV_B, .n_row = h * c->d_nope, .n_stored = h * both, .group = c->d_nope, .stride = both};
 	const struct loom_bind_part v = {.role = LOOM_ROLE_KV_B, .n_row = h * c->d_value, .n_stored = h * both, .row0 = c->d_nope,
 		.group = c->d_value, .stride = both};
+	bool by_head = b->bind.gguf && loom_bind_stored(&b->bind, LOOM_ROLE_K_B, ".weight");
+	struct loom_bind_part *ks = loom_arena_alloc(b->bind.arena, (size_t)h, sizeof(*ks)), *vs = loom_arena_alloc(b->bind.arena, (size_t)h, sizeof(*vs));
+
+	b->bind.no_memory = b->bind.no_memory || !ks || !vs;
+	for (int32_t i = 0; ks && vs && i < h; i++) {
+		ks[i] = (struct loom_bind_part){.role = LOOM_ROLE_K_B, .n_row = c->d_nope, .n_plane = h, .plane = i, .turned = true};
+		vs[i] = (struct loom_bind_part){.role = LOOM_ROLE_V_B, .n_row = c->d_value, .n_plane = h, .plane = i};
+	}
+	by_head = by_head && ks && vs;
+	loom_plan_add_linear(b, "attn.k_b", by_head ? ks : &k, by_head ? h : 1, false, low, nope);
+	loom_plan_add_linear(b, "attn.v_b", by_head ? vs : &v, by_head ? h : 1, false, low, loom_plan_values(b));
+}
+
+void loom_plan_latent(struct loom_builder *b, struct loom_view in)
+{
+	const struct loom_config *c = b->cfg;
+	int32_t h = c->n_head, d = c->d_head;
 	struct loom_view low = loom_plan_columns(b, LOOM_SLOT_KV_LOW, 0, c->kv_rank);
 	struct loom_view k_rope = loom_plan_columns(b, LOOM_SLOT_KV_LOW, c->kv_rank, c->d_rope), nope = loom_plan_view(b, LOOM_SLOT_K_NOPE);
 	struct loom_op *op;
@@ -61,8 +79,7 @@ void loom_plan_latent(struct loom_builder *b, struct loom_view in)
 	}
 	linear(b, LOOM_ROLE_KV_A, c->kv_rank + c->d_rope, c->attn_bias, in, loom_plan_view(b, LOOM_SLOT_KV_LOW));
 	low_norm(b, LOOM_ROLE_KV_A_NORM, low);
-	loom_plan_add_linear(b, "attn.k_b", &k, 1, false, low, nope);
-	loom_plan_add_linear(b, "attn.v_b", &v, 1, false, low, loom_plan_values(b));
+	from_low(b, low, nope);
 	rotate(b, loom_plan_columns(b, LOOM_SLOT_QKV, c->d_nope, h * d - c->d_nope), h, d);
 	rotate(b, k_rope, 1, c->d_rope);
 	op = loom_plan_add(b, LOOM_OP_JOIN);

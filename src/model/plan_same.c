@@ -25,8 +25,11 @@ static enum loom_glu_kind order_free(enum loom_glu_kind g) /* the same of rows i
 /* Numbers of the configuration that only some kinds of op have; those that lack them have 0. */
 static bool same_numbers(const struct loom_op *a, const struct loom_op *b)
 {
-	return a->scale == b->scale && a->eps == b->eps && a->norm == b->norm && a->act == b->act && a->index == b->index &&
-		a->index_add == b->index_add && a->every == b->every && a->n_group == b->n_group && a->n_head == b->n_head &&
+	/* a table of positions may be stored without the rows before the first text's */
+	bool counted = a->index == LOOM_INDEX_COUNTED && b->index == LOOM_INDEX_POSITION && b->index_add == 0;
+
+	return a->scale == b->scale && a->eps == b->eps && a->norm == b->norm && a->act == b->act && (counted || a->index == b->index) &&
+		(counted || a->index_add == b->index_add) && a->every == b->every && a->n_group == b->n_group && a->n_head == b->n_head &&
 		a->n_head_kv == b->n_head_kv && a->d_head == b->d_head && a->d_value == b->d_value && a->softcap == b->softcap &&
 		a->window == b->window && a->chunked == b->chunked && a->causal == b->causal && a->score_bias == b->score_bias &&
 		a->n_tap == b->n_tap && a->d_state == b->d_state && a->state_at == b->state_at && a->rope == b->rope && a->router == b->router &&
@@ -99,7 +102,7 @@ bool loom_plan_same(const struct loom_plan *a, const struct loom_plan *b, char *
 	int32_t n = heads ? a->n_op : body(a), m = heads ? b->n_op : body(b);
 
 	if (a->n_rope != b->n_rope || a->n_router != b->n_router || n != m || a->n_ctx != b->n_ctx || a->n_vocab != b->n_vocab ||
-		a->causal != b->causal || a->skip_id != b->skip_id) {
+		a->causal != b->causal || (a->skip_id != b->skip_id && b->skip_id >= 0)) {
 		return say(why, cap, a->n_ctx != b->n_ctx ? "how many positions a text may have" : "its size");
 	}
 	for (int32_t i = 0; i < n; i++) {

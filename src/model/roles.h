@@ -15,7 +15,7 @@
 	X(MLP_POST_NORM, "mlp_post_norm") X(ALPHA_P, "mlp.alpha_p") X(ALPHA_N, "mlp.alpha_n") \
 	X(ACT_BETA, "mlp.act_beta") X(ACT_EPS, "mlp.act_eps") \
 	X(Q_A, "attn.q_a") X(Q_A_NORM, "attn.q_a_norm") X(Q_B, "attn.q_b") X(KV_A, "attn.kv_a") X(KV_A_NORM, "attn.kv_a_norm") \
-	X(KV_B, "attn.kv_b") \
+	X(KV_B, "attn.kv_b") X(K_B, "attn.k_b") X(V_B, "attn.v_b") \
 	X(MIX_IN, "mixer.in") X(MIX_Z, "mixer.z") X(MIX_GATES, "mixer.gates") X(MIX_DECAY, "mixer.decay") X(MIX_CONV, "mixer.conv") X(MIX_OUT, "mixer.out") \
 	X(MIX_NORM, "mixer.norm") X(MIX_X, "mixer.x") X(MIX_DT, "mixer.dt") X(MIX_A, "mixer.a") X(MIX_D, "mixer.d") \
 	X(MIX_DT_BIAS, "mixer.dt_bias") X(MIX_DT_NORM, "mixer.dt_norm") X(MIX_B_NORM, "mixer.b_norm") X(MIX_C_NORM, "mixer.c_norm") \

@@ -211,13 +211,16 @@ static int32_t group_of(const struct loom_config *c, int32_t layer)
 	return c->n_group > 0 && layer >= 0 ? (int32_t)(layer / ((double)c->n_layer / c->n_group)) : layer;
 }
 
-/* Is it stored the other way round? GGUF files hold matrices as [out, in], also GPT-2's. */
+/* Is it stored the other way round? GGUF files hold matrices as [out, in], also GPT-2's; but not the keys of latent attention. */
 static bool turned(const struct loom_binder *b, enum loom_weight_kind kind, const struct loom_bind_part *p)
 {
 	if (kind != LOOM_WEIGHT_MATRIX) {
 		return kind == LOOM_WEIGHT_TABLE && p->turned;
 	}
-	return !b->gguf && (p->turned || (b->cfg->transposed && p->role != LOOM_ROLE_EMBED_TOKEN && p->role != LOOM_ROLE_HEAD));
+	if (b->gguf) {
+		return p->turned && p->role == LOOM_ROLE_K_B;
+	}
+	return p->turned || (b->cfg->transposed && p->role != LOOM_ROLE_EMBED_TOKEN && p->role != LOOM_ROLE_HEAD);
 }
 
 static void bind_part(struct loom_binder *b, struct loom_weight *w, const struct loom_bind_part *p, const struct loom_bind *what)
@@ -277,15 +280,16 @@ static bool quantized(const struct loom_weight_part *p)
 static enum loom_dtype kept(const struct loom_binder *b, struct loom_weight *w)
 {
 	enum loom_dtype t = b->cfg->dtype;
-	bool any = false;
+	bool any = false, turned_one = false;
 
 	if (w->kind == LOOM_WEIGHT_VECTOR) {
 		return LOOM_F32;
 	}
 	for (int i = 0; i < w->n_part; i++) {
 		any = any || quantized(&w->part[i]);
+		turned_one = turned_one || (w->part[i].transposed && !w->part[i].quant);
 	}
-	w->packed = any && w->kind == LOOM_WEIGHT_MATRIX && (b->keep == LOOM_DTYPE_UNKNOWN || b->cfg->quant.make != LOOM_MAKE_NONE);
+	w->packed = any && !turned_one && w->kind == LOOM_WEIGHT_MATRIX && (b->keep == LOOM_DTYPE_UNKNOWN || b->cfg->quant.make != LOOM_MAKE_NONE);
 	if (b->keep != LOOM_DTYPE_UNKNOWN) {
 		return b->keep;
 	}

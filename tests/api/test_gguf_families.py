@@ -24,12 +24,17 @@ FILES = {
     "exaone4-full": A.EXAONE4, "nemotron": A.NEMOTRON, "ernie4_5": A.ERNIE4_5, "hunyuan_v1_dense": A.HUNYUAN_DENSE, "seed_oss": A.SEED_OSS,
     "arcee": A.ARCEE, "mixtral": A.LLAMA, "qwen2-moe": A.QWEN2MOE, "qwen3-moe": A.QWEN3MOE, "olmoe": A.OLMOE, "granitemoe": A.GRANITE_MOE,
     "granitemoe-shared": A.GRANITE_MOE, "phimoe": A.PHIMOE, "glm4-moe": A.GLM4_MOE, "gpt-oss": A.GPT_OSS,
-    "lfm2": A.LFM2, "mamba": A.MAMBA,
+    "lfm2": A.LFM2, "mamba": A.MAMBA, "minimax_m2": A.MINIMAXM2, "olmo3": A.OLMO2, "hunyuan_v1_moe": A.HUNYUAN_MOE,
+    "exaone_moe": A.EXAONE_MOE, "lfm2_moe": A.LFM2MOE, "mamba2": A.MAMBA2, "dots1": A.DOTS1, "deepseek-v2": A.DEEPSEEK2,
+    "glm4_moe_lite": A.DEEPSEEK2, "falcon-11b": A.FALCON,
 }
 # what no GGUF can say is made otherwise in the folder that the file is compared with
-CHANGED = {"qwen2-moe": dict(mlp_only_layers=[], num_hidden_layers=1, layer_types=["full_attention"]), "phimoe": dict(router_jitter_noise=0.01),
+CHANGED = {"dots1": dict(sliding_window=None, layer_types=["full_attention"] * 3),
+           "deepseek-v2": dict(rope_scaling=dict(factor=4.0, mscale=0.707, mscale_all_dim=0.707, original_max_position_embeddings=64, rope_type="yarn")),
+           "qwen2-moe": dict(mlp_only_layers=[], num_hidden_layers=1, layer_types=["full_attention"]), "phimoe": dict(router_jitter_noise=0.01),
            "gpt-oss": dict(swiglu_limit=7.0)}
 PERMUTED = {A.LLAMA, A.OLMO, A.GRANITE, A.GRANITE_MOE, A.SMOLLM3, A.ARCEE}
+SIGMOID = {A.DOTS1, A.EXAONE_MOE, A.LFM2MOE, A.MINIMAXM2, A.GLM4_MOE}
 NORM_PLUS_1 = {A.GEMMA, A.GEMMA2, A.GEMMA3, A.NEMOTRON}
 REORDERED = {A.GPTNEOX, A.BLOOM, A.FALCON}
 
@@ -68,6 +73,8 @@ def sizes(cfg):
     if cfg.get("block_auto_adjust_ff_dim"):  # LFM2's, as the file has it
         n, step = int(cfg["block_ffn_dim_multiplier"] * int(2 * cfg["intermediate_size"] / 3)), cfg["block_multiple_of"]
         cfg = cfg | dict(intermediate_size=-(-n // step) * step)
+    if "num_heads" in cfg and "n_groups" in cfg:  # Mamba 2
+        head = kv = 1
     return dict(layer=first(cfg, "num_hidden_layers", "n_layer", "n_layers"), embd=embd, head=head, kv=kv,
                 d=first(cfg, "head_dim", default=embd // head), ffn=first(cfg, "intermediate_size", "n_inner", "ffn_hidden_size", default=4 * embd),
                 ctx=first(cfg, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", default=2048))
@@ -135,10 +142,18 @@ def stacked(arch, weights, n_layer):
 
 
 def mixture(g, cfg):
+    if g.arch == "minimax-m2":
+        g.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if cfg.get("moe_topk"):  # Hunyuan's: as wide as the others
+        g.add_expert_used_count(cfg["moe_topk"][0])
+        g.add_expert_shared_feed_forward_length(cfg["intermediate_size"])
+        g.add_expert_feed_forward_length(cfg["intermediate_size"])
+        cfg = cfg | dict(moe_intermediate_size=None)
     for key, add in (("num_local_experts", g.add_expert_count), ("num_experts", g.add_expert_count), ("n_routed_experts", g.add_expert_count),
                      ("num_experts_per_tok", g.add_expert_used_count), ("moe_intermediate_size", g.add_expert_feed_forward_length),
                      ("shared_expert_intermediate_size", g.add_expert_shared_feed_forward_length),
                      ("shared_intermediate_size", g.add_expert_shared_feed_forward_length), ("n_shared_experts", g.add_expert_shared_count),
+                     ("num_shared_experts", g.add_expert_shared_count), ("num_dense_layers", g.add_leading_dense_block_count),
                      ("norm_topk_prob", g.add_expert_weights_norm), ("routed_scaling_factor", g.add_expert_weights_scale),
                      ("n_group", g.add_expert_group_count), ("topk_group", g.add_expert_group_used_count),
                      ("first_k_dense_replace", g.add_leading_dense_block_count)):
@@ -153,7 +168,7 @@ def features(g, cfg, s, arch):
     theta = first(rope, "rope_theta", default=first(cfg, "rope_theta", "rotary_emb_base", default=10000.0))
     if rope.get("alpha"):
         theta *= rope["alpha"] ** (s["d"] / (s["d"] - 2))
-    g.add_rope_dimension_count(int(s["d"] * part))
+    g.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or int(s["d"] * part))
     g.add_rope_freq_base(theta)
     for key, add in (("attn_logit_softcapping", g.add_attn_logit_softcapping), ("final_logit_softcapping", g.add_final_logit_softcapping),
                      ("sliding_window", g.add_sliding_window), ("logit_scale", g.add_logit_scale), ("logits_scaling", g.add_logit_scale),
@@ -169,6 +184,18 @@ def features(g, cfg, s, arch):
     if arch == A.MODERN_BERT:
         g.add_sliding_window(cfg["local_attention"])
         g.add_key_value(f"{g.arch}.rope.freq_base_swa", cfg["rope_parameters"]["sliding_attention"]["rope_theta"], gguf.GGUFValueType.FLOAT32)
+    if arch in SIGMOID or (arch == A.DEEPSEEK2 and "mlp_layer_types" in cfg):
+        g.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    if arch in (A.OLMO2, A.EXAONE_MOE) and "sliding_attention" in cfg.get("layer_types", []):
+        g.add_sliding_window_pattern([kind == "sliding_attention" for kind in cfg["layer_types"]])
+    if arch == A.DEEPSEEK2:
+        g.add_kv_lora_rank(cfg["kv_lora_rank"])
+        if cfg.get("q_lora_rank"):
+            g.add_q_lora_rank(cfg["q_lora_rank"])
+        if rope.get("mscale_all_dim"):
+            g.add_rope_scaling_yarn_log_mul(0.1 * rope["mscale_all_dim"])
+        if "mlp_layer_types" in cfg:
+            g.add_leading_dense_block_count(cfg["mlp_layer_types"].count("dense"))
     local = first(cfg, "rope_local_base_freq")
     if local:
         g.add_key_value(f"{g.arch}.rope.freq_base_swa", local, gguf.GGUFValueType.FLOAT32)
@@ -212,19 +239,35 @@ def basics(g, cfg, s, arch):
     g.add_block_count(s["layer"])
     g.add_context_length(s["ctx"])
     g.add_embedding_length(s["embd"])
-    g.add_feed_forward_length(0 if arch == A.MAMBA else s["ffn"])
-    g.add_head_count(0 if arch == A.MAMBA else s["head"])
+    scan = arch in (A.MAMBA, A.MAMBA2)
+    g.add_feed_forward_length(0 if scan else s["ffn"])
+    g.add_head_count(0 if scan else s["head"])
     kinds = cfg.get("layer_types") or []
-    g.add_head_count_kv([s["kv"] * (kind != "conv") for kind in kinds] if "conv" in kinds else 0 if arch == A.MAMBA else s["kv"])
+    g.add_head_count_kv([s["kv"] * (kind != "conv") for kind in kinds] if "conv" in kinds else 0 if scan else 1 if arch == A.DEEPSEEK2 else s["kv"])
     if arch == A.MAMBA:
         g.add_ssm_conv_kernel(cfg["conv_kernel"])
         g.add_ssm_inner_size(cfg["intermediate_size"])
         g.add_ssm_state_size(cfg["state_size"])
         g.add_ssm_time_step_rank(cfg["time_step_rank"])
-    if arch == A.LFM2:
+    if arch == A.MAMBA2:
+        g.add_ssm_conv_kernel(cfg["conv_kernel"])
+        g.add_ssm_inner_size(cfg["num_heads"] * cfg["head_dim"])
+        g.add_ssm_state_size(cfg["state_size"])
+        g.add_ssm_time_step_rank(cfg["num_heads"])
+        g.add_ssm_group_count(cfg["n_groups"])
+    if arch in (A.LFM2, A.LFM2MOE):
         g.add_shortconv_l_cache(cfg["conv_L_cache"])
-    g.add_key_length(s["d"])
-    g.add_value_length(s["d"])
+    if arch == A.DEEPSEEK2 and s.get("whole"):  # as older files had it
+        g.add_key_length(cfg["qk_nope_head_dim"] + cfg["qk_rope_head_dim"])
+        g.add_value_length(cfg["v_head_dim"])
+    elif arch == A.DEEPSEEK2:
+        g.add_key_length(cfg["kv_lora_rank"] + cfg["qk_rope_head_dim"])
+        g.add_value_length(cfg["kv_lora_rank"])
+        g.add_key_length_mla(cfg["qk_nope_head_dim"] + cfg["qk_rope_head_dim"])
+        g.add_value_length_mla(cfg["v_head_dim"])
+    else:
+        g.add_key_length(s["d"])
+        g.add_value_length(s["d"])
     eps = first(cfg, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon", default=1e-5)
     g.add_layer_norm_rms_eps(eps)
     g.add_layer_norm_eps(eps)
@@ -240,9 +283,9 @@ def finish(g):
     g.close()
 
 
-def write(path, name, arch, more=None, **options):
+def write(path, name, arch, more=None, whole=False, **options):
     cfg = json.loads((MODELS / name / "config.json").read_text()) | CHANGED.get(name, {})
-    s, weights = sizes(cfg), load_wide(name)
+    s, weights = sizes(cfg) | dict(whole=whole), load_wide(name)
     g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
     basics(g, cfg, s, arch)
     names = gguf.get_tensor_name_map(arch, s["layer"])
@@ -257,6 +300,13 @@ def write(path, name, arch, more=None, **options):
             continue
         if key.startswith("pooler."):  # no part of a GGUF
             continue
+        if key.endswith("kv_b_proj.weight") and not s.get("whole"):  # a matrix a head, that of the keys turned
+            b = f"blk.{re.search(r'layers.([0-9]+)', key)[1]}."
+            w = w.reshape(s["head"], cfg["qk_nope_head_dim"] + cfg["v_head_dim"], -1)
+            g.add_tensor(b + "attn_k_b.weight", np.ascontiguousarray(w[:, :cfg["qk_nope_head_dim"]].swapaxes(1, 2)))
+            g.add_tensor(b + "attn_v_b.weight", np.ascontiguousarray(w[:, cfg["qk_nope_head_dim"]:]))
+            continue
+        key = key.replace("expert_bias", "expert_bias.bias").replace("mixer.dt_bias", "mixer.dt_proj.bias")
         key = key.replace("e_score_correction_bias", "e_score_correction.bias")
         key += ".weight" if key.endswith("sinks") else ""
         new = names.get_name(key, try_suffixes=(".weight", ".bias"))
@@ -296,6 +346,12 @@ def states(post, model, ids):
     r = post("/generate", model=model, prompt=ids, max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
              capture=dict(name="h", layers="all", positions="all"))
     return tensors(r)["captures.h"]
+
+
+def test_latent_attention_of_older_files(post, tiny, tmp_path):
+    """Keys and values from one matrix, and the lengths of heads as they are."""
+    write(tmp_path / "old.gguf", "glm4_moe_lite", A.DEEPSEEK2, whole=True)
+    assert np.array_equal(states(post, str(tmp_path / "old.gguf"), [5, 6, 7, 9, 11]), states(post, tiny("glm4_moe_lite"), [5, 6, 7, 9, 11]))
 
 
 def test_a_model_in_several_files(post, tiny, tmp_path):

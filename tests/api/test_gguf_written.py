@@ -1,6 +1,7 @@
 """`loom quantize FOLDER OUT.gguf`: of every tiny model that can be written the file gives the folder's states bit for bit, and gguf-py reads it; the others are
 refused with the reason."""
 import json
+import re
 import shutil
 import subprocess
 
@@ -21,8 +22,15 @@ REFUSED = {
     "phimoe-longrope": "rotary embedding", "qwen2-moe": "would not be read", "qwen2-moe-norm": "would not be read",
     "qwen2-moe-window": "attend of layer 2", "qwen2-window": "attend of layer 1", "qwen3-moe-stacked": "chooses experts", "smollm3-window": "its size",
 }
+REFUSED |= {
+    "jina_embeddings_v3-flash": "in another form",
+    "deepseek-v2-lite": "linear of layer 0", "deepseek-v3-plain": "rotary embedding", "dots1": "attend of layer 2", "ernie4_5_moe": "would not be read",
+    "lfm2_moe-plain": "would not be read", "mt5": "buckets of distances", "nemotron_h": "would not be read", "nemotron_h-old": "would not be read",
+    "t5": "buckets of distances", "t5-whole": "buckets of distances", "umt5": "buckets of distances",
+}
 NEAR = {"llama-llama3"}  # its factors are quotients there, which not every float is
-ENCODERS = {"bert", "modernbert", "nomic_bert", "nomic_bert-own"}
+ENCODERS = {"bert", "modernbert", "nomic_bert", "nomic_bert-own", "roberta", "roberta-mlm", "xlm-roberta", "camembert", "data2vec-text", "eurobert", "t5",
+            "t5-gated", "mt5", "umt5"}
 OTHERS = "no names of its weights in such files are known"
 
 
@@ -42,6 +50,19 @@ def states(post, model, name):
     return tensors(r)["captures.h"]
 
 
+def text_of(reader, key):
+    return reader.get_field(key).contents()
+
+
+def check_names(reader):
+    """All tensors are float32, and gguf-py has their names for the architecture."""
+    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == text_of(reader, "general.architecture"))
+    known = {gguf.TENSOR_NAMES[t] for t in gguf.MODEL_TENSORS[arch]} | {"rope_factors_long", "rope_factors_short", "rope_freqs"}
+    for t in reader.tensors:
+        stem = re.sub(r"blk\.\d+\.", "blk.{bid}.", re.sub(r"\.(weight|bias)$", "", t.name))
+        assert t.tensor_type == Q.F32 and stem in known, t.name
+
+
 @pytest.mark.parametrize("name", sorted(p.name for p in MODELS.iterdir()))
 def test_each_tiny_model_is_written_or_refused(post, loom_bin, tmp_path, name):
     path = tmp_path / f"{name}.gguf"
@@ -52,9 +73,49 @@ def test_each_tiny_model_is_written_or_refused(post, loom_bin, tmp_path, name):
         return
     assert name not in REFUSED
     reader = gguf.GGUFReader(path)
-    assert all(t.tensor_type == Q.F32 for t in reader.tensors) and reader.get_field("general.architecture")
+    check_names(reader)
     got, want = states(post, path, name), states(post, MODELS / name, name)
     assert np.abs(got - want).max() <= 2e-5 * np.abs(want).max() if name in NEAR else np.array_equal(got, want)
+
+
+# what GGUF can say of models whose tiny ones have more than that: some of their layers, and other numbers in the config
+PARTS = {
+    "nemotron_h": ([0, 1, 2], dict(layers_block_type=["linear_attention", "mlp", "full_attention"])),
+    "nemotron_h ": ([0, 2, 3], dict(layers_block_type=["linear_attention", "full_attention", "moe"])),
+    "ernie4_5_moe": ([0, 1, 2], dict(num_hidden_layers=3)),
+    "dots1": ([0, 1, 2], dict(sliding_window=None, layer_types=["full_attention"] * 3)),
+    "t5": (None, dict(relative_attention_max_distance=128)), "mt5": (None, dict(relative_attention_max_distance=128)),
+    "umt5": (None, dict(relative_attention_max_distance=128)),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_tiny_models(post, loom_bin, tmp_path, part):
+    name, (layers, changes) = part.strip(), PARTS[part]
+    folder = tmp_path / "part"
+    shutil.copytree(MODELS / name, folder)
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    if layers:
+        raw = (folder / "model.safetensors").read_bytes()
+        n = int.from_bytes(raw[:8], "little")
+        head, out, data = json.loads(raw[8:8 + n]), {}, b""
+        for key, t in head.items():
+            if key == "__metadata__":
+                continue
+            block = re.search(r"layers\.(\d+)\.", key)
+            if block and int(block[1]) not in layers:
+                continue
+            new = key.replace(block[0], f"layers.{layers.index(int(block[1]))}.") if block else key
+            piece = raw[8 + n:][slice(*t["data_offsets"])]
+            out[new] = dict(t, data_offsets=[len(data), len(data) + len(piece)])
+            data += piece
+        text = json.dumps(out).encode()
+        (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
+    r = quantize(loom_bin, folder, tmp_path / "part.gguf")
+    assert r.returncode == 0, r.stderr
+    check_names(gguf.GGUFReader(tmp_path / "part.gguf"))
+    assert np.array_equal(states(post, tmp_path / "part.gguf", name), states(post, folder, name))
 
 
 @pytest.mark.parametrize("kind,matrix,table", [("q8_0", Q.Q8_0, Q.Q8_0), ("q4_k", Q.Q5_0, Q.Q8_0), ("f16", Q.F16, Q.F16), ("bf16", Q.BF16, Q.BF16)])
@@ -83,10 +144,6 @@ def test_types(post, loom_bin, tmp_path, kind, matrix, table):
         assert x.tensor_type == y.tensor_type == want, x.name
         assert np.array_equal(x.data, y.data)
     assert (tmp_path / "a.gguf").stat().st_size == (tmp_path / "b.gguf").stat().st_size
-
-
-def text_of(reader, key):
-    return reader.get_field(key).contents()
 
 
 def test_metadata(loom_bin, tmp_path):

@@ -8,8 +8,10 @@ static const struct loom_key keys[] = {
 	KEY(N_SHARED, "n_shared_experts", "2"), KEY(N_EXPERT_GROUP, "n_group", NULL), KEY(N_EXPERT_GROUP_USED, "topk_group", NULL),
 	MAPPED(GROUP_LIMIT, "topk_method", "false", "greedy=false|group_limited_greedy=true"), KEY(ROUTER_SCALE, "routed_scaling_factor", "1"),
 	END_KEYS};
-static const struct loom_layer_rule layers[] = {{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace", NULL, "0", NULL}, END_LAYERS};
+static const struct loom_layer_rule layers[] = {
+	{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace|leading_dense_block_count", NULL, "0", NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"moe_layer_freq", "1"}, {"scoring_func", "softmax|sigmoid"}, {"mlp_bias", "false"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_LATENT, END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_latent_moe}, {0, &loom_block_latent}, END_BLOCKS};
 
 const struct loom_family loom_family_deepseek_v2 = {
@@ -21,7 +23,9 @@ const struct loom_family loom_family_deepseek_v2 = {
 	.layers = layers,
 	.rules = rules,
 	.ignored = MOE_IGNORED "|norm_topk_prob|ep_size|aux_loss_alpha|seq_aux|pretraining_tp|head_dim|qk_head_dim|rope_interleave|num_key_value_heads",
-	.roles = {LLAMA_EMBED, LATENT_NAMES, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD, MOE_ROUTER, MOE_EXPERTS("mlp"),
+	.roles = {LLAMA_EMBED, LATENT_NAMES, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD, MOE_ROUTER, MOE_CHOICE_BIAS, MOE_EXPERTS("mlp"),
 		MOE_SHARED("shared_experts")},
 	.blocks = blocks,
+	.gguf = "deepseek2",
+	.gguf_keys = gguf_keys,
 };

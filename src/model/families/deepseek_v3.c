@@ -6,8 +6,10 @@ static const struct loom_key keys[] = {
 	KEY(N_FFN_EXPERT, "moe_intermediate_size", "2048"), KEY(N_EXPERT, "n_routed_experts|num_local_experts", "256"),
 	KEY(N_EXPERT_GROUP, "n_group", "8"), KEY(N_EXPERT_GROUP_USED, "topk_group", "4"), KEY(ROUTER_SCALE, "routed_scaling_factor", "2.5"),
 	END_KEYS};
-static const struct loom_layer_rule layers[] = {{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace", NULL, "3", NULL}, END_LAYERS};
+static const struct loom_layer_rule layers[] = {
+	{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace|leading_dense_block_count", NULL, "3", NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"moe_layer_freq", "1"}, {"scoring_func", "softmax|sigmoid"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_LATENT, END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_latent_moe}, {0, &loom_block_latent}, END_BLOCKS};
 
 const struct loom_family loom_family_deepseek_v3 = {
@@ -23,4 +25,6 @@ const struct loom_family loom_family_deepseek_v3 = {
 	.roles = {LLAMA_EMBED, LATENT_NAMES, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD, MOE_ROUTER, MOE_CHOICE_BIAS, MOE_EXPERTS("mlp"),
 		MOE_SHARED("shared_experts")},
 	.blocks = blocks,
+	.gguf = "deepseek2",
+	.gguf_keys = gguf_keys,
 };

@@ -9,8 +9,9 @@ static const struct loom_key keys[] = {
 	END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	RULE(LOOM_LAYER_WINDOW, WORD, "layer_types", "sliding_attention", NULL), RULE(LOOM_LAYER_WINDOW, FROM, "max_window_layers", NULL, "62"),
-	{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace", NULL, "0", NULL}, END_LAYERS};
+	{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace|leading_dense_block_count", NULL, "0", NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_GATING, END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_pre_norm_moe}, {0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_dots1 = {
@@ -24,4 +25,6 @@ const struct loom_family loom_family_dots1 = {
 	.ignored = MOE_IGNORED,
 	.roles = {LLAMA_NAMES, LLAMA_QK_NORM, MOE_ROUTER, MOE_CHOICE_BIAS, MOE_EXPERTS("mlp"), MOE_SHARED("shared_experts")},
 	.blocks = blocks,
+	.gguf = "dots1",
+	.gguf_keys = gguf_keys,
 };

@@ -9,8 +9,8 @@ static const struct loom_key keys[] = {
 	KEY(N_EXPERT, "moe_num_experts|num_experts|num_local_experts", "64"), KEY(N_EXPERT_USED, "moe_k|num_experts_per_tok", "6"),
 	KEY(N_SHARED, "moe_num_shared_experts", "2"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	{LOOM_LAYER_MOE, LOOM_TEST_EVERY, false, "moe_layer_interval", NULL, "1", NULL},
-	{LOOM_LAYER_DENSE, LOOM_TEST_BELOW, false, "moe_layer_start_index", NULL, "1", NULL},
+	{LOOM_LAYER_MOE, LOOM_TEST_EVERY, false, "moe_layer_interval|interleave_moe_layer_step", NULL, "1", NULL},
+	{LOOM_LAYER_DENSE, LOOM_TEST_BELOW, false, "moe_layer_start_index|leading_dense_block_count", NULL, "1", NULL},
 	{LOOM_LAYER_LATE, LOOM_TEST_ABOVE, false, "moe_layer_end_index", NULL, NULL, NULL}, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"use_bias", "false"}, {"moe_use_aux_free", "true"}, {"moe_gate", "topk"}, END_RULES};
 static const struct loom_block_choice blocks[] = {
@@ -28,6 +28,7 @@ const struct loom_family loom_family_ernie4_5_moe = {
 	.ignored = MOE_IGNORED "|moe_capacity|num_nextn_predict_layers",
 	.roles = {LLAMA_NAMES, MOE_ROUTER, MOE_EXPERTS("mlp"), MOE_SHARED("shared_experts"),
 		[LOOM_ROLE_CHOICE_BIAS] = {"layers.%d.mlp.moe_statics.e_score_correction_bias|layers.%d.mlp.gate.moe_statics.e_score_correction_bias",
-			NULL}},
+			"blk.%d.exp_probs_b.bias"}},
 	.blocks = blocks,
+	.gguf = "ernie4_5-moe",
 };

@@ -16,7 +16,8 @@ const struct loom_family loom_family_eurobert = {
 	.prefixes = "|model.",
 	.keys = keys,
 	.ignored = "attention_dropout|classifier_pooling|pretraining_tp|clf_pooling|mask_token|mask_token_id|pad_token|bos_token|eos_token",
-	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD},
+	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, [LOOM_ROLE_HEAD] = {"/lm_head", NULL}},
 	.rules = rules,
 	.blocks = blocks,
+	.gguf = "eurobert",
 };

@@ -8,7 +8,7 @@ static const struct loom_key keys[] = {
 	MAPPED(QK_NORM, "use_qk_norm", "none", "true=head|false=none"), DEEPSEEK_ROUTER, END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_MOE, LOOM_TEST_FROM, false, "first_k_dense_replace|leading_dense_block_count", NULL, "1", NULL}, END_LAYERS};
-static const struct loom_key gguf_keys[] = {MAPPED(QK_NORM, "stored.attn_q_norm", NULL, "true=head"), END_KEYS};
+static const struct loom_key gguf_keys[] = {MAPPED(QK_NORM, "stored.attn_q_norm", NULL, "true=head"), GGUF_GATING, END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_pre_norm_moe}, {0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_glm4_moe = {

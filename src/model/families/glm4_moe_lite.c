@@ -7,8 +7,10 @@ static const struct loom_key keys[] = {
 	DEEPSEEK_ROUTER, KEY(N_FFN_EXPERT, "moe_intermediate_size", "1536"), KEY(N_EXPERT, "n_routed_experts|num_local_experts", "64"),
 	KEY(N_EXPERT_USED, "num_experts_per_tok", "4"), KEY(ROUTER_SCALE, "routed_scaling_factor", "1.8"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	RULE(LOOM_LAYER_MOE, WORD, "mlp_layer_types", "sparse", NULL), RULE(LOOM_LAYER_MOE, FROM, "first_k_dense_replace", NULL, "1"), END_LAYERS};
+	RULE(LOOM_LAYER_MOE, WORD, "mlp_layer_types", "sparse", NULL),
+	RULE(LOOM_LAYER_MOE, FROM, "first_k_dense_replace|leading_dense_block_count", NULL, "1"), END_LAYERS};
 static const struct loom_key_rule rules[] = {{"mlp_layer_types", "dense|sparse"}, {"topk_method", "noaux_tc"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_LATENT, END_KEYS};
 static const struct loom_block_choice blocks[] = {{LOOM_LAYER_MOE, &loom_block_latent_moe}, {0, &loom_block_latent}, END_BLOCKS};
 
 const struct loom_family loom_family_glm4_moe_lite = {
@@ -23,4 +25,6 @@ const struct loom_family loom_family_glm4_moe_lite = {
 	.roles = {LLAMA_EMBED, LATENT_NAMES, LLAMA_O, LLAMA_NORMS, LLAMA_MLP, LLAMA_HEAD, MOE_ROUTER, MOE_CHOICE_BIAS, MOE_EXPERTS("mlp"),
 		MOE_SHARED("shared_experts")},
 	.blocks = blocks,
+	.gguf = "deepseek2",
+	.gguf_keys = gguf_keys,
 };

@@ -12,10 +12,15 @@ static const struct loom_key keys[] = {
 	BAMBA_SCAN("1", "256"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_MIXER, LOOM_TEST_WORD, false, "layer_types|layers_block_type", "linear_attention|mamba", NULL, NULL},
+	{LOOM_LAYER_MIXER, LOOM_TEST_FLAGS, true, "attention.head_count_kv", NULL, NULL, NULL},
 	{LOOM_LAYER_MIXER, LOOM_TEST_FROM, false, NULL, NULL, "0", NULL},
-	{LOOM_LAYER_DENSE, LOOM_TEST_IS, false, "num_local_experts", "0", NULL, NULL}, END_LAYERS};
+	{LOOM_LAYER_DENSE, LOOM_TEST_IS, false, "num_local_experts|expert_count", "0", NULL, NULL},
+	{LOOM_LAYER_DENSE, LOOM_TEST_FROM, false, NULL, NULL, "0", "granitehybrid"}, END_LAYERS};
 static const struct loom_key_rule rules[] = {SCAN_RULES, {"layer_types", "linear_attention|full_attention|mamba|attention"},
 	{"normalization_function", "rmsnorm"}, END_RULES};
+static const struct loom_key gguf_keys[] = {
+	{LOOM_F_N_FFN_EXPERT, "feed_forward_length", NULL, NULL, "expert_count"}, GGUF_SCAN, KEY(LOGIT_DIVIDE, "logit_scale", NULL),
+	MAPPED(POS, "rope.scaling.finetuned", NULL, "true=rotary|false=none"), END_KEYS};
 static const struct loom_block_choice blocks[] = {
 	{LOOM_LAYER_MIXER | LOOM_LAYER_DENSE, &loom_block_scan_heads_ffn}, {LOOM_LAYER_MIXER, &loom_block_scan_heads_moe},
 	{LOOM_LAYER_DENSE, &loom_block_pre_norm}, {0, &loom_block_pre_norm_moe}, END_BLOCKS};
@@ -30,11 +35,18 @@ const struct loom_family loom_family_granitemoehybrid = {
 	.rules = rules,
 	.ignored = SCAN_IGNORED "|" MOE_IGNORED "|init_method",
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_HEAD, SCAN_NAMES("mamba"),
-		[LOOM_ROLE_GATE_UP] = {"layers.%d.shared_mlp.input_linear", NULL}, [LOOM_ROLE_DOWN] = {"layers.%d.shared_mlp.output_linear", NULL},
+		[LOOM_ROLE_GATE_UP] = {"layers.%d.shared_mlp.input_linear", NULL}, [LOOM_ROLE_GATE] = {NULL, "blk.%d.ffn_gate"},
+		[LOOM_ROLE_UP] = {NULL, "blk.%d.ffn_up"}, [LOOM_ROLE_DOWN] = {"layers.%d.shared_mlp.output_linear", "blk.%d.ffn_down"},
 		[LOOM_ROLE_SHARED_GATE_UP] = {"layers.%d.shared_mlp.input_linear", NULL},
-		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.shared_mlp.output_linear", NULL},
-		[LOOM_ROLE_ROUTER] = {"layers.%d.block_sparse_moe.router.layer|layers.%d.block_sparse_moe.router", NULL},
+		[LOOM_ROLE_SHARED_GATE] = {NULL, "blk.%d.ffn_gate_shexp"}, [LOOM_ROLE_SHARED_UP] = {NULL, "blk.%d.ffn_up_shexp"},
+		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.shared_mlp.output_linear", "blk.%d.ffn_down_shexp"},
+		[LOOM_ROLE_ROUTER] = {"layers.%d.block_sparse_moe.router.layer|layers.%d.block_sparse_moe.router", "blk.%d.ffn_gate_inp"},
 		[LOOM_ROLE_EXPERTS_GATE_UP] = {"layers.%d.block_sparse_moe.input_linear.weight|layers.%d.block_sparse_moe.experts.gate_up_proj", NULL},
-		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.block_sparse_moe.output_linear.weight|layers.%d.block_sparse_moe.experts.down_proj", NULL}},
+		[LOOM_ROLE_EXPERTS_GATE] = {NULL, "blk.%d.ffn_gate_exps.weight"}, [LOOM_ROLE_EXPERTS_UP] = {NULL, "blk.%d.ffn_up_exps.weight"},
+		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.block_sparse_moe.output_linear.weight|layers.%d.block_sparse_moe.experts.down_proj",
+			"blk.%d.ffn_down_exps.weight"}},
 	.blocks = blocks,
+	.gguf = "granitehybrid",
+	.gguf_keys = gguf_keys,
+	.gguf_permuted = true,
 };

@@ -21,7 +21,9 @@ const struct loom_family loom_family_hunyuan_v1_moe = {
 	.ignored = MOE_IGNORED "|eod_token_id|pretraining_tp|im_end_id|im_newline_id|im_start_id|org_vocab_size|text_end_id|text_start_id|"
 		"attention_head_dim|add_classification_head|class_num|pool_type|norm_type|mask_init_id|cla_share_factor|use_mixed_mlp_moe|"
 		"moe_drop_tokens|moe_random_routing_dropped_token|capacity_factor|moe_intermediate_size",
-	.roles = {LLAMA_NAMES, MOE_EXPERTS("mlp"), MOE_SHARED("shared_mlp"), [LOOM_ROLE_ROUTER] = {"layers.%d.mlp.gate.wg", NULL},
-		[LOOM_ROLE_Q_NORM] = {"layers.%d.self_attn.query_layernorm", NULL}, [LOOM_ROLE_K_NORM] = {"layers.%d.self_attn.key_layernorm", NULL}},
+	.roles = {LLAMA_NAMES, MOE_EXPERTS("mlp"), MOE_SHARED("shared_mlp"), [LOOM_ROLE_ROUTER] = {"layers.%d.mlp.gate.wg", "blk.%d.ffn_gate_inp"},
+		[LOOM_ROLE_Q_NORM] = {"layers.%d.self_attn.query_layernorm", "blk.%d.attn_q_norm"},
+		[LOOM_ROLE_K_NORM] = {"layers.%d.self_attn.key_layernorm", "blk.%d.attn_k_norm"}},
 	.blocks = blocks,
+	.gguf = "hunyuan-moe",
 };

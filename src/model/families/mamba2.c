@@ -10,6 +10,7 @@ static const struct loom_key keys[] = {
 	KEY(N_TAP, "conv_kernel", "4"), KEY(CONV_BIAS, "use_conv_bias", "true"), KEY(MIXER_BIAS, "use_bias", "false"), END_KEYS};
 /* transformers 5 divides weights that it loads where the last is true, as if they were new */
 static const struct loom_key_rule rules[] = {SCAN_RULES, {"rescale_prenorm_residual", "false"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_SCAN, END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_scan_heads}, END_BLOCKS};
 
 const struct loom_family loom_family_mamba2 = {
@@ -20,7 +21,10 @@ const struct loom_family loom_family_mamba2 = {
 	.keys = keys,
 	.rules = rules,
 	.ignored = SCAN_IGNORED "|max_position_embeddings|layer_types|intermediate_size",
-	.roles = {[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embedding", NULL}, [LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", NULL}, SCAN_NAMES("mixer"),
-		[LOOM_ROLE_FINAL_NORM] = {"norm_f", NULL}, LLAMA_HEAD},
+	.roles = {[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embedding", "token_embd"},
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", "blk.%d.attn_norm"}, SCAN_NAMES("mixer"),
+		[LOOM_ROLE_FINAL_NORM] = {"norm_f", "output_norm"}, LLAMA_HEAD},
 	.blocks = blocks,
+	.gguf = "mamba2",
+	.gguf_keys = gguf_keys,
 };

@@ -9,6 +9,7 @@ static const struct loom_key keys[] = {
 	KEY(N_EXPERT_USED, "num_experts_per_tok", "8"), END_KEYS};
 static const struct loom_key_rule rules[] = {{"scoring_func", "sigmoid"}, {"use_routing_bias", "true"}, {"use_qk_norm", "true"},
 	{"qk_norm_type", "per_layer"}, {"attn_type_list", "1"}, {"shared_intermediate_size", "0"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_GATING, END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm_moe}, END_BLOCKS};
 
 const struct loom_family loom_family_minimax_m2 = {
@@ -21,6 +22,9 @@ const struct loom_family loom_family_minimax_m2 = {
 	.ignored = MOE_IGNORED "|use_mtp|num_mtp_modules|mtp_transformer_layers|layernorm_full_attention_beta|layernorm_linear_attention_beta|"
 		"layernorm_mlp_beta|max_model_len|partial_rotary_factor",
 	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_NORMS, LLAMA_HEAD, LLAMA_QK_NORM, MIXTRAL_EXPERTS,
-		[LOOM_ROLE_CHOICE_BIAS] = {"layers.%d.block_sparse_moe.e_score_correction_bias|layers.%d.mlp.e_score_correction_bias", NULL}},
+		[LOOM_ROLE_CHOICE_BIAS] = {"layers.%d.block_sparse_moe.e_score_correction_bias|layers.%d.mlp.e_score_correction_bias", "blk.%d.exp_probs_b.bias"}},
 	.blocks = blocks,
+	.gguf = "minimax-m2",
+	.gguf_head = true,
+	.gguf_keys = gguf_keys,
 };

@@ -16,4 +16,6 @@ const struct loom_family loom_family_mistral = {
 	.keys = keys,
 	.roles = {LLAMA_NAMES},
 	.blocks = blocks,
+	.gguf = "llama",
+	.gguf_permuted = true,
 };

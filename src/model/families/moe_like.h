@@ -28,6 +28,8 @@
 	[LOOM_ROLE_SHARED_GATE] = {"layers.%d.mlp." name ".gate_proj", "blk.%d.ffn_gate_shexp"}, \
 	[LOOM_ROLE_SHARED_UP] = {"layers.%d.mlp." name ".up_proj", "blk.%d.ffn_up_shexp"}, \
 	[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.mlp." name ".down_proj", "blk.%d.ffn_down_shexp"}
+/* How a GGUF file says which function makes probabilities of the router's numbers. */
+#define GGUF_GATING MAPPED(ROUTER, "expert_gating_func", NULL, "1=softmax|2=sigmoid")
 /* What the configuration classes of all of them have besides. */
 #define MOE_IGNORED "output_router_logits|router_aux_loss_coef|router_jitter_noise"
 

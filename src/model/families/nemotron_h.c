@@ -17,16 +17,21 @@ static const struct loom_key keys[] = {
 static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_MIXER, LOOM_TEST_WORD, false, "layers_block_type|layer_types", "linear_attention|mamba", NULL, NULL},
 	{LOOM_LAYER_MIXER, LOOM_TEST_LETTER, false, "hybrid_override_pattern", "M", NULL, NULL},
+	/* where there are no keys and values, unless there is a feed-forward, which comes first below */
+	{LOOM_LAYER_MIXER, LOOM_TEST_FLAGS, true, "attention.head_count_kv", NULL, NULL, NULL},
 	{LOOM_LAYER_DENSE, LOOM_TEST_WORD, false, "layers_block_type|layer_types", "mlp", NULL, NULL},
 	{LOOM_LAYER_DENSE, LOOM_TEST_LETTER, false, "hybrid_override_pattern", "-", NULL, NULL},
+	{LOOM_LAYER_DENSE, LOOM_TEST_FLAGS, false, "feed_forward_length", NULL, NULL, "nemotron_h"},
 	{LOOM_LAYER_MOE, LOOM_TEST_WORD, false, "layers_block_type|layer_types", "moe", NULL, NULL},
-	{LOOM_LAYER_MOE, LOOM_TEST_LETTER, false, "hybrid_override_pattern", "E", NULL, NULL}, END_LAYERS};
+	{LOOM_LAYER_MOE, LOOM_TEST_LETTER, false, "hybrid_override_pattern", "E", NULL, NULL},
+	{LOOM_LAYER_MOE, LOOM_TEST_FLAGS, false, "feed_forward_length", NULL, NULL, "nemotron_h_moe"}, END_LAYERS};
 static const struct loom_key_rule rules[] = {SCAN_RULES, {"mamba_dt_limit", "0|1e+308|Infinity"}, {"moe_latent_size", "null"},
 	{"attention_bias", "false"}, {"mlp_bias", "false"}, {"sliding_window", "null"},
 	{"hybrid_override_pattern", "~M-*E"}, {"layers_block_type", "linear_attention|full_attention|mamba|attention|mlp|moe"},
 	{"layer_types", "linear_attention|full_attention|mamba|attention|mlp|moe"}, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_SCAN, END_KEYS};
 static const struct loom_block_choice blocks[] = {
-	{LOOM_LAYER_MIXER, &loom_block_scan_heads}, {LOOM_LAYER_DENSE, &loom_block_ffn_only}, {LOOM_LAYER_MOE, &loom_block_moe_only},
+	{LOOM_LAYER_DENSE, &loom_block_ffn_only}, {LOOM_LAYER_MOE, &loom_block_moe_only}, {LOOM_LAYER_MIXER, &loom_block_scan_heads},
 	{0, &loom_block_attend_only}, END_BLOCKS};
 
 const struct loom_family loom_family_nemotron_h = {
@@ -40,15 +45,20 @@ const struct loom_family loom_family_nemotron_h = {
 	.ignored = SCAN_IGNORED "|" MOE_IGNORED "|num_hidden_layers|num_logits_to_keep|expand|mamba_expand|mamba_dt_min|mamba_dt_max|"
 		"mamba_dt_init_floor|mamba_ssm_cache_dtype|moe_shared_expert_overlap|num_nextn_predict_layers|mtp_layers_block_type|"
 		"mtp_hybrid_override_pattern|hidden_dropout|mamba_proj_bias|rms_norm_eps|attention_dropout",
-	.roles = {[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embed_tokens", NULL}, SCAN_NAMES("mixer"),
-		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", NULL}, [LOOM_ROLE_MLP_NORM] = {"layers.%d.norm", NULL},
-		[LOOM_ROLE_Q] = {"layers.%d.mixer.q_proj", NULL}, [LOOM_ROLE_K] = {"layers.%d.mixer.k_proj", NULL},
-		[LOOM_ROLE_V] = {"layers.%d.mixer.v_proj", NULL}, [LOOM_ROLE_O] = {"layers.%d.mixer.o_proj", NULL},
-		[LOOM_ROLE_UP] = {"layers.%d.mixer.up_proj", NULL}, [LOOM_ROLE_DOWN] = {"layers.%d.mixer.down_proj", NULL},
-		[LOOM_ROLE_ROUTER] = {"layers.%d.mixer.gate", NULL}, [LOOM_ROLE_CHOICE_BIAS] = {"layers.%d.mixer.gate.e_score_correction_bias", NULL},
+	.roles = {[LOOM_ROLE_EMBED_TOKEN] = {"embeddings|embed_tokens", "token_embd"}, SCAN_NAMES("mixer"),
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.norm", "blk.%d.attn_norm"}, [LOOM_ROLE_MLP_NORM] = {"layers.%d.norm", "blk.%d.attn_norm"},
+		[LOOM_ROLE_Q] = {"layers.%d.mixer.q_proj", "blk.%d.attn_q"}, [LOOM_ROLE_K] = {"layers.%d.mixer.k_proj", "blk.%d.attn_k"},
+		[LOOM_ROLE_V] = {"layers.%d.mixer.v_proj", "blk.%d.attn_v"}, [LOOM_ROLE_O] = {"layers.%d.mixer.o_proj", "blk.%d.attn_output"},
+		[LOOM_ROLE_UP] = {"layers.%d.mixer.up_proj", "blk.%d.ffn_up"}, [LOOM_ROLE_DOWN] = {"layers.%d.mixer.down_proj", "blk.%d.ffn_down"},
+		[LOOM_ROLE_ROUTER] = {"layers.%d.mixer.gate", "blk.%d.ffn_gate_inp"},
+		[LOOM_ROLE_CHOICE_BIAS] = {"layers.%d.mixer.gate.e_score_correction_bias", "blk.%d.exp_probs_b.bias"},
 		[LOOM_ROLE_EXPERT_UP] = {"layers.%d.mixer.experts.%h.up_proj", NULL}, [LOOM_ROLE_EXPERT_DOWN] = {"layers.%d.mixer.experts.%h.down_proj", NULL},
-		[LOOM_ROLE_EXPERTS_UP] = {"layers.%d.mixer.experts.up_proj", NULL}, [LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.mixer.experts.down_proj", NULL},
-		[LOOM_ROLE_SHARED_UP] = {"layers.%d.mixer.shared_experts.up_proj", NULL},
-		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.mixer.shared_experts.down_proj", NULL}, [LOOM_ROLE_FINAL_NORM] = {"norm_f", NULL}, LLAMA_HEAD},
+		[LOOM_ROLE_EXPERTS_UP] = {"layers.%d.mixer.experts.up_proj", "blk.%d.ffn_up_exps.weight"},
+		[LOOM_ROLE_EXPERTS_DOWN] = {"layers.%d.mixer.experts.down_proj", "blk.%d.ffn_down_exps.weight"},
+		[LOOM_ROLE_SHARED_UP] = {"layers.%d.mixer.shared_experts.up_proj", "blk.%d.ffn_up_shexp"},
+		[LOOM_ROLE_SHARED_DOWN] = {"layers.%d.mixer.shared_experts.down_proj", "blk.%d.ffn_down_shexp"},
+		[LOOM_ROLE_FINAL_NORM] = {"norm_f", "output_norm"}, LLAMA_HEAD},
 	.blocks = blocks,
+	.gguf = "nemotron_h|nemotron_h_moe:expert_count",
+	.gguf_keys = gguf_keys,
 };

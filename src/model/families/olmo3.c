@@ -8,8 +8,9 @@ static const struct loom_key keys[] = {
 	KEY(ROPE_LOCAL_THETA, "rope_theta", "500000"), KEY(ATTN_BIAS, "attention_bias", "false"),
 	KEY(ATTN_OUT_BIAS, "attention_bias", "false"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
-	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_LOCAL_ROPE, NULL, "4"), END_LAYERS};
+	SLIDING(LOOM_LAYER_WINDOW | LOOM_LAYER_LOCAL_ROPE, "attention.sliding_window_pattern", "4"), END_LAYERS};
 static const struct loom_key_rule rules[] = {LAYER_TYPES, END_RULES};
+static const struct loom_key gguf_keys[] = {KEY(ROPE_LOCAL_THETA, "rope.freq_base", NULL), END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_post_sublayer}, END_BLOCKS};
 
 const struct loom_family loom_family_olmo3 = {
@@ -26,4 +27,7 @@ const struct loom_family loom_family_olmo3 = {
 		[LOOM_ROLE_MLP_POST_NORM] = {"layers.%d.post_feedforward_layernorm", "blk.%d.post_ffw_norm"},
 	},
 	.blocks = blocks,
+	.gguf = "olmo2:attention.sliding_window",
+	.gguf_head = true,
+	.gguf_keys = gguf_keys,
 };

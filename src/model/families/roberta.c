@@ -46,4 +46,5 @@ const struct loom_family loom_family_roberta = {
 		[LOOM_ROLE_CLASS_DENSE] = {"/classifier.dense", NULL}, [LOOM_ROLE_CLASS] = {"/classifier.out_proj", NULL}},
 	.rules = rules,
 	.blocks = blocks,
+	.gguf = "bert",
 };

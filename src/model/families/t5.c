@@ -3,6 +3,7 @@
 
 static const struct loom_key keys[] = {T5_KEYS("false", "relu"), END_KEYS};
 static const struct loom_key_rule rules[] = {T5_RULES, END_RULES};
+static const struct loom_key gguf_keys[] = {GGUF_T5, END_KEYS};
 static const struct loom_block_choice blocks[] = {{0, &loom_block_pre_norm}, END_BLOCKS};
 
 const struct loom_family loom_family_t5 = {
@@ -12,7 +13,9 @@ const struct loom_family loom_family_t5 = {
 	.prefixes = "|transformer.",
 	.keys = keys,
 	.ignored = T5_IGNORED,
-	.roles = {T5_NAMES, [LOOM_ROLE_REL_BIAS] = {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias", "enc.blk.0.attn_rel_b"}},
+	.roles = {T5_NAMES, [LOOM_ROLE_REL_BIAS] = {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias", "enc.blk.%d.attn_rel_b|enc.blk.0.attn_rel_b"}},
 	.rules = rules,
 	.blocks = blocks,
+	.gguf = "t5encoder|t5",
+	.gguf_keys = gguf_keys,
 };

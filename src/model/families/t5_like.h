@@ -19,6 +19,11 @@
 #define T5_IGNORED \
 	"dropout_rate|classifier_dropout|initializer_factor|num_decoder_layers|scale_decoder_outputs|output_past|tokenizer_class|" \
 	"forced_decoder_ids|model_parallel|max_new_tokens"
+/* GGUF files say by their tensors whether the feed-forward is gated, and whether each layer has a table of distances. */
+#define GGUF_T5 \
+	KEY(N_BUCKET, "attention.relative_buckets_count", NULL), MAPPED(GATED_FFN, "stored.ffn_gate", "false", "true=true"), \
+	MAPPED(ACT, "stored.ffn_gate", "relu", "true=gelu_new"), MAPPED(REL_EACH, "later.attn_rel_b", "false", "true=true"), \
+	KEY(D_HEAD, "attention.key_length", NULL)
 #define T5_NAMES \
 	[LOOM_ROLE_EMBED_TOKEN] = {"shared|encoder.embed_tokens", "token_embd"}, \
 	[LOOM_ROLE_Q] = {"encoder.block.%d.layer.0.SelfAttention.q", "enc.blk.%d.attn_q"}, \
