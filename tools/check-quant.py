@@ -4,8 +4,8 @@ every instruction set; against transformers in float32 on what gguf-py (or bitsa
 int8 costs (relative error a layer, agreement of the first choice).
 
 With FOLDER, a float32 folder of safetensors: what 4bit and 8bit make of it on load, against Loom's float32 run on the dequantized weights (bit for bit)
-and transformers in float32 on them; what llm.int8 gives for a layer beside bitsandbytes, a row at a time; and GGUF that loom quantize makes of it,
-read by llama.cpp.
+and transformers in float32 on them; what llm.int8 gives for a layer beside bitsandbytes, a row at a time; and what loom quantize makes of it: each GGUF type
+on the numbers that gguf-py reads in the file, nf4 and nf4-double on those that bitsandbytes reads, against Loom's float32 run on them (bit for bit).
 
   usage: tools/check-quant.py LOOM WORK MODEL.gguf [FOLDER]     (needs torch, transformers, gguf, safetensors, llama_cpp for making the files,
                                                                  bitsandbytes for FOLDER)
@@ -123,11 +123,61 @@ def on_load(loom, work, folder):
     check_llm_int8(loom, folder)
 
 
+def gguf_numbers(file, wide, to):
+    """wide, a float32 GGUF of the same model, with what gguf-py says that the tensors of file are."""
+    import shutil
+    import gguf
+    shutil.copy(wide, to)
+    values = {t.name: gguf.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(file).tensors}
+    for t in gguf.GGUFReader(to, "r+").tensors:
+        t.data[:] = values[t.name].reshape(t.data.shape)
+    return to
+
+
+def bnb_numbers(folder, packed, to):
+    """The float folder with what bitsandbytes says that the packed one's matrices are."""
+    import shutil
+    import bitsandbytes.functional as F
+    from safetensors.torch import load_file as load, save_file as save
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(folder, to)
+    w, p = load(folder / "model.safetensors"), load(packed / "model.safetensors")
+    for key, v in w.items():
+        state = {k: t for k, t in p.items() if k.startswith(key + ".")}
+        if state:
+            q = F.QuantState.from_dict(state, device=torch.device("cpu"))
+            q.shape = torch.Size([v.numel()])  # flat, as above
+            w[key] = F.dequantize_4bit(p[key], q).float().reshape(v.shape).contiguous()
+    save(w, to / "model.safetensors", metadata={"format": "pt"})
+    return to
+
+
+def same_states(loom, a, b):
+    return all(np.array_equal(x[0], y[0]) for x, y in zip(states(loom, a), states(loom, b)))
+
+
+def written(loom, work, folder):
+    """What loom quantize writes, by the numbers that other packages read in it."""
+    wide = work / "wide.gguf"
+    for kind in ("f32", "q8_0", "q6_k", "q5_k", "q4_k", "q5_1", "q5_0", "q4_1", "q4_0"):
+        out = work / f"written-{kind}.gguf" if kind != "f32" else wide
+        out.unlink(missing_ok=True)
+        subprocess.run([loom, "quantize", str(folder), str(out), "--type", kind], check=True)
+        same = same_states(loom, out, folder if kind == "f32" else gguf_numbers(out, wide, work / "numbers.gguf"))
+        print(f"loom quantize --type {kind}: runs as {'the folder does' if kind == 'f32' else 'gguf-py reads it'}: {same}", flush=True)
+    for kind in ("nf4", "nf4-double"):
+        import shutil
+        shutil.rmtree(work / kind, ignore_errors=True)
+        subprocess.run([loom, "quantize", str(folder), str(work / kind), "--type", kind], check=True)
+        print(f"loom quantize --type {kind}: runs as bitsandbytes reads it: {same_states(loom, work / kind, bnb_numbers(folder, work / kind, work / 'numbers'))}", flush=True)
+
+
 def main():
     loom, work, source = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
     work.mkdir(parents=True, exist_ok=True)
     if len(sys.argv) > 4:
         on_load(loom, work, pathlib.Path(sys.argv[4]))
+        written(loom, work, pathlib.Path(sys.argv[4]))
     files = {"Q4_1": source}
     for name, number in (("Q8_0", 7), ("Q4_K_M", 15), ("Q6_K", 18), ("Q2_K", 10), ("IQ4_XS", 30)):
         files[name] = work / f"{name}.gguf"
