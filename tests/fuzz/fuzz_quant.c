@@ -52,7 +52,7 @@ static int fuzz_blocks(void)
 int main(int argc, char **argv)
 {
 	long rounds = fuzz_begin(argc, argv, ROUNDS);
-	static const char *const folders[] = {"gptq4", "gptq4-desc", "gptq3", "gptq8", "awq-gemm", "awq-gemv", "awq-fast", "nf4", "nf4-nested", "fp4", "int8", "ct4",
+	static const char *const folders[] = {"gptq2", "gptq4", "gptq4-desc", "gptq3", "gptq8", "awq-gemm", "awq-gemv", "awq-fast", "nf4", "nf4-nested", "fp4", "int8", "ct4",
 		"ct4-zero", "ct8", "ct-int8", "fp8-tensor", "fp8-channel", "fp8-block", "mxfp4"};
 	struct tempdir d;
 	int accepted = 0, count = 0;
