@@ -134,6 +134,8 @@ def make(out, name, t):
     folder = os.path.join(out, name)
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder, max_shard_size="60KB" if t.shards else "5GB")
+    if name not in GROUPS["foundation"] and os.path.exists(os.path.join(folder, "generation_config.json")):
+        os.remove(os.path.join(folder, "generation_config.json"))  # it says what config.json does
     link_tokenizer(out, folder)
     if t.edit:
         rewrite_config(folder, t.edit)

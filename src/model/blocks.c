@@ -135,6 +135,17 @@ static const struct loom_step delta_moe[] = {BEGIN, MIXER_FROM(DELTA, X), END_MO
 static const struct loom_step gated[] = {BEGIN, GATED_FROM(X), END_FFN};
 static const struct loom_step gated_moe[] = {BEGIN, GATED_FROM(X), END_MOE};
 
+/* AFMoE: a gate behind the heads, norms before and after each sub-layer. */
+#define GATED_SANDWICH \
+	BEGIN, FROM(QKV, X), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_PROBS), FROM(GATE_HEADS, X), \
+	TAP(ATTN_HEADS), TO(PROJECT, SUB), NORM(ATTN_POST_NORM, SUB, SUB), TAP(ATTN_OUT), ADD(RESID, SUB, RESID), TAP(RESID_MID), \
+	NORM(MLP_NORM, RESID, X), TAP(MLP_NORM)
+#define END_SANDWICH NORM(MLP_POST_NORM, SUB, SUB), TAP(MLP_OUT), ADD(RESID, SUB, RESID), TAP(RESID_POST), STEP(END)
+static const struct loom_step gated_sandwich[] = {GATED_SANDWICH, FFN_FROM(X, SUB), END_SANDWICH};
+static const struct loom_step gated_sandwich_moe[] = {GATED_SANDWICH, MOE_FROM(X, SUB), END_SANDWICH};
+
+const struct loom_block loom_block_gated_sandwich = {"gated_sandwich", gated_sandwich};
+const struct loom_block loom_block_gated_sandwich_moe = {"gated_sandwich_moe", gated_sandwich_moe};
 /* BitNet: norms also before the two products back to the stream. */
 static const struct loom_step pre_norm_inner[] = {
 	BEGIN, FROM(QKV, X), STEP(QK_NORM), STEP(ROTATE), TAP(Q), TAP(K), TAP(V), STEP(KV_STORE), STEP(ATTEND), TAP(ATTN_PROBS),

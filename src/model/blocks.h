@@ -73,12 +73,12 @@ const char *loom_slot_name(enum loom_slot s);
 const char *loom_step_name(enum loom_step_kind k);
 const char *loom_step_operands(enum loom_step_kind k);
 
-extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_first, loom_block_pre_norm_on_norm,
-	loom_block_latent, loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta,
-	loom_block_delta_moe, loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last,
-	loom_block_post_norm, loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer,
-	loom_block_pre_norm_inner, loom_block_scan_beside, loom_block_pre_norm_bare, loom_block_pre_norm_rotate_first_moe, loom_block_post_sublayer_moe,
-	loom_block_scan_heads, loom_block_scan_heads_ffn, loom_block_scan_heads_moe, loom_block_scan_ffn, loom_block_scan_moe, loom_block_attend_only,
-	loom_block_ffn_only, loom_block_moe_only;
+extern const struct loom_block loom_block_pre_norm, loom_block_pre_norm_rotate_first, loom_block_pre_norm_on_norm, loom_block_latent,
+	loom_block_latent_moe, loom_block_short_conv, loom_block_short_conv_moe, loom_block_scan, loom_block_delta, loom_block_delta_moe,
+	loom_block_gated, loom_block_gated_moe, loom_block_pre_norm_moe, loom_block_pre_norm_moe_clip_last, loom_block_post_norm,
+	loom_block_parallel, loom_block_parallel_two_norms, loom_block_sandwich, loom_block_post_sublayer, loom_block_gated_sandwich,
+	loom_block_gated_sandwich_moe, loom_block_pre_norm_inner, loom_block_scan_beside, loom_block_pre_norm_bare,
+	loom_block_pre_norm_rotate_first_moe, loom_block_post_sublayer_moe, loom_block_scan_heads, loom_block_scan_heads_ffn,
+	loom_block_scan_heads_moe, loom_block_scan_ffn, loom_block_scan_moe, loom_block_attend_only, loom_block_ffn_only, loom_block_moe_only;
 
 #endif

@@ -116,7 +116,7 @@ struct loom_config {
 	bool rope_alpha;              /* a dynamic rope's "alpha" stretches theta once and for all */
 	bool yarn_truncate;           /* YaRN's bounds are whole columns; of GGUF files, which do not say (config.json says it in its rope) */
 	int32_t d_value;              /* width of a value head; d_head but for latent attention */
-	bool attn_gate;               /* the heads' results times sigmoids, computed from the rows behind each head's query */
+	bool attn_gate;               /* the heads' results times sigmoids, of a matrix of their own or of the rows behind each head's query */
 	/* latent attention: keys and values from kv_rank numbers a token; a head's key is d_nope columns and d_rope that are rotated */
 	int32_t q_rank, kv_rank, d_nope, d_rope;
 	/* other mixers, of layers that have LOOM_LAYER_MIXER */
@@ -162,7 +162,7 @@ struct loom_config {
 	bool has_head;                /* a language-model head is wanted and can be bound */
 	bool tower;                   /* the text part of a larger model */
 	bool classifies;              /* a head that gives texts their scores; read by load/class_head.h, not in the plan */
-	bool masked_head;             /* … that guesses masked words: a dense layer and a norm stand before it */
+	bool masked_head;             /* a dense layer and a norm stand before it, as where masked words are guessed */
 	struct loom_layer *layers;    /* [n_layer] */
 	struct loom_rope ropes[LOOM_MAX_ROPE];
 	int32_t n_rope;

@@ -190,6 +190,17 @@ static enum loom_status read_dtype(struct loom_config *cfg, const json_t *root, 
 	return rc;
 }
 
+/* Which head the architecture has: one that guesses masked words, or the next one; of encoders with a head of a dense layer only the former. */
+static void choose_head(struct loom_config *cfg)
+{
+	const struct loom_role_name *roles = cfg->family->roles;
+	bool masked = loom_str_ends(cfg->architecture, "ForMaskedLM"), dense = roles[LOOM_ROLE_HEAD_DENSE].hf != NULL;
+	bool next = speaks(cfg->architecture) && (cfg->causal || !dense);
+
+	cfg->has_head = roles[LOOM_ROLE_HEAD].hf && (masked || next);
+	cfg->masked_head = cfg->has_head && dense;
+}
+
 /* What stands before a text of a task; NULL: out of memory. */
 static const char *adapter_prompt(struct loom_config *cfg, const json_t *root, const char *name)
 {
@@ -256,11 +267,9 @@ enum loom_status loom_config_of_family(struct loom_config *cfg, const struct loo
 	}
 	cfg->tower = tower;
 	cfg->classifies = loom_str_ends(cfg->architecture, "ForSequenceClassification");
-	cfg->masked_head = f->roles[LOOM_ROLE_HEAD_DENSE].hf && loom_str_ends(cfg->architecture, "ForMaskedLM");
-	cfg->has_head = f->roles[LOOM_ROLE_HEAD].hf && (cfg->masked_head || (!f->roles[LOOM_ROLE_HEAD_DENSE].hf &&
-		(speaks(cfg->architecture) || loom_str_ends(cfg->architecture, "ForMaskedLM"))));
 	rc = loom_config_rules(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_rows(cfg, f->keys, flat, where, err);
+	choose_head(cfg);
 	rc = rc ? rc : read_adapters(cfg, flat, where, err);
 	rc = rc ? rc : loom_config_finish(cfg, where, err);
 	rc = rc ? rc : loom_rope_from_json(cfg, flat, where, err);

@@ -97,7 +97,11 @@ void loom_plan_gate_heads(struct loom_builder *b, struct loom_view in)
 		.stride = 2 * c->d_head};
 	struct loom_view gate = loom_plan_view(b, LOOM_SLOT_GATE), heads = loom_plan_view(b, LOOM_SLOT_HEADS);
 
-	loom_plan_add_linear(b, "attn.gate", &part, 1, c->attn_bias, in, gate);
+	if (c->family->roles[LOOM_ROLE_ATTN_GATE].hf) {
+		linear(b, LOOM_ROLE_ATTN_GATE, q, false, in, gate);
+	} else {
+		loom_plan_add_linear(b, "attn.gate", &part, 1, c->attn_bias, in, gate);
+	}
 	add_binary(b, LOOM_ACT_SIGMOID, gate, heads, heads);
 }
 

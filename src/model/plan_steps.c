@@ -63,7 +63,7 @@ static void qkv(struct loom_builder *b, struct loom_view in)
 	const struct loom_bind_part *const layouts[] = {[LOOM_QKV_SPLIT] = split, [LOOM_QKV_STACKED] = stacked, [LOOM_QKV_GROUPED] = grouped,
 		[LOOM_QKV_BLOCKED_QVK] = blocked};
 
-	if (c->attn_gate) { /* each head's query is followed by its gate */
+	if (c->attn_gate && !c->family->roles[LOOM_ROLE_ATTN_GATE].hf) { /* each head's query is followed by its gate */
 		split[0].n_stored = 2 * q;
 		split[0].group = d;
 		split[0].stride = 2 * d;

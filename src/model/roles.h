@@ -9,7 +9,7 @@
 	X(EMBED_TASK, "embed_tasks") X(EMBED_NORM, "embed_norm") \
 	X(EMBED_IN, "embed_in") X(EMBED_OUT, "embed_out") \
 	X(ATTN_NORM, "attn_norm") X(Q, "attn.q") X(K, "attn.k") X(V, "attn.v") X(QKV, "attn.qkv") X(O, "attn.out") \
-	X(SINKS, "attn.sinks") X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(Q_BIAS, "attn.q_bias") X(V_BIAS, "attn.v_bias") \
+	X(SINKS, "attn.sinks") X(Q_NORM, "attn.q_norm") X(K_NORM, "attn.k_norm") X(ATTN_GATE, "attn.gate") X(Q_BIAS, "attn.q_bias") X(V_BIAS, "attn.v_bias") \
 	X(ATTN_SUB_NORM, "attn_sub_norm") X(MLP_SUB_NORM, "mlp_sub_norm") X(ATTN_POST_NORM, "attn_post_norm") \
 	X(MLP_NORM, "mlp_norm") X(GATE, "mlp.gate") X(UP, "mlp.up") X(GATE_UP, "mlp.gate_up") X(DOWN, "mlp.down") \
 	X(MLP_POST_NORM, "mlp_post_norm") X(ALPHA_P, "mlp.alpha_p") X(ALPHA_N, "mlp.alpha_n") \

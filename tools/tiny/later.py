@@ -5,6 +5,7 @@ import transformers as tf
 from . import IDS, V, Tiny, tied
 from .encoders import BERT
 from .mixers import decays
+from .moe import correction
 
 LLAMA = dict(vocab_size=V, hidden_size=20, intermediate_size=22, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
              max_position_embeddings=160, **IDS)
@@ -75,6 +76,13 @@ VARIANTS |= {
                     ssm_out_multiplier=0.8, embedding_multiplier=2.5, lm_head_multiplier=0.4, mlp_multipliers=[0.6, 1.4],
                     ssm_multipliers=[0.9, 0.7, 1.1, 1.3, 0.5], tune=decays, lengths=(9, 67)),
     "falcon_h1-normed": of("FalconH1", **H1, mamba_rms_norm=True, mamba_norm_before_gate=True, attention_bias=True, mlp_bias=True, tune=decays,
-                           lengths=(9, 67)),
+                           lengths=(9,)),
 }
-VARIANTS = tied(VARIANTS, ("exaone", "internlm3", "nanochat", "jamba", "bitnet"))
+AFMOE = dict(head_dim=6, moe_intermediate_size=9, num_hidden_layers=3, num_dense_layers=1, num_experts=5, num_experts_per_tok=2, num_shared_experts=1,
+             global_attn_every_n_layers=2, sliding_window=7, mup_enabled=True, route_scale=1.7)
+VARIANTS |= {
+    "afmoe": of("Afmoe", **AFMOE, tune=correction),
+    "modernbert_decoder": of("ModernBertDecoder", base={k: v for k, v in BERT.items() if k != "type_vocab_size"}, local_attention=14,
+                             num_hidden_layers=3, norm_bias=True, tie_word_embeddings=True, config="ModernBertDecoderConfig"),
+}
+VARIANTS = tied(VARIANTS, ("exaone", "internlm3", "nanochat", "jamba", "bitnet", "afmoe"))
