@@ -95,7 +95,7 @@ asan-inner: $(BIN) unit
 	@BUILD=$(BUILD) LOOM_SANITIZE=1 tools/run-tests.sh
 
 # What has threads, under ThreadSanitizer.
-TSAN_TESTS := registry engine engine_many storm threads runner log
+TSAN_TESTS := registry engine engine_many storm threads runner log keep
 tsan: deps
 	@tools/install-deps.sh test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SAN=-fsanitize=thread OPT='-O1 -g -fno-var-tracking' HARDEN=-fPIC all \

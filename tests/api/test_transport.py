@@ -153,7 +153,7 @@ def test_folders_as_models_only_for_this_machine(daemon, tiny, tmp_path):
     root = tmp_path / "models"
     root.mkdir()
     os.symlink(tiny("llama-gqa"), root / "out")
-    subprocess.run(["cp", "-r", tiny("llama-gqa"), root / "in"], check=True)
+    subprocess.run(["cp", "-rL", tiny("llama-gqa"), root / "in"], check=True)
     d2 = daemon("--host", "0.0.0.0", "--port", "0", LOOM_MODELS__LOCAL_ROOTS=root)
     with d2.http() as c:
         assert c.post("/generate", json=dict(body, model=str(root / "in"))).status_code == 200
