@@ -138,6 +138,8 @@ static void say_latent(struct saying *s)
 		say_int(s, "attention.key_length_mla", c->d_head);
 		say_int(s, "attention.value_length_mla", c->d_value);
 		say_int(s, "attention.head_count_kv", 1);
+		say_int(s, "expert_shared_count", s->experts ? c->n_shared : 0); /* asked for also where there are none */
+		say_int(s, "expert_feed_forward_length", s->experts ? c->n_ffn_expert : c->n_ffn);
 	}
 }
 
@@ -255,7 +257,7 @@ static void say_row(struct saying *s, const struct loom_key *k, bool always)
 			if (v > 0) {
 				say_int(s, key, n);
 			}
-		} else if (k->map) {
+		} else if (k->map && !loom_words_have(k->map, "*")) {
 			say_mapped(s, k, key);
 		} else if (is) {
 			if (loom_str_eq(is, "true") || loom_str_eq(is, "false")) {

@@ -124,7 +124,7 @@ bool loom_plan_same(const struct loom_plan *a, const struct loom_plan *b, char *
 	if (!a->alibi != !b->alibi || (a->alibi && !near(a->alibi, b->alibi, a->n_head))) {
 		return say(why, cap, "its ALiBi slopes");
 	}
-	if (a->distances.n != b->distances.n || (a->distances.n && memcmp(a->distances.row, b->distances.row, (size_t)a->distances.n * sizeof(int32_t)))) {
+	if (a->distances.n != b->distances.n || (a->distances.n && memcmp(a->distances.row, b->distances.row, (size_t)a->distances.n * sizeof(int32_t)) != 0)) {
 		return say(why, cap, "its buckets of distances");
 	}
 	return true;

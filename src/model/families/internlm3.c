@@ -18,4 +18,6 @@ const struct loom_family loom_family_internlm3 = {
 	.ignored = "pretraining_tp",
 	.roles = {LLAMA_NAMES},
 	.blocks = blocks,
+	.gguf = "llama",
+	.gguf_permuted = true,
 };

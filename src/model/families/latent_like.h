@@ -25,6 +25,7 @@
 	MAPPED(ROUTER, "expert_gating_func", "softmax", "1=softmax|2=sigmoid"), MAPPED(CHOICE_BIAS, "stored.exp_probs_b", "false", "true=true"), \
 	MAPPED(N_GROUP_BEST, "expert_gating_func", "1", "1=1|2=2"), MAPPED(ROUTER_NORM_ADD, "expert_gating_func", "0", "1=0|2=1e-20"), \
 	KEY(ROUTER_NORM, "expert_weights_norm", "false"), KEY(N_EXPERT_GROUP, "expert_group_count", "0"), \
-	KEY(N_EXPERT_GROUP_USED, "expert_group_used_count", "0"), ALWAYS(GROUP_LIMIT, "true"), KEY(N_SHARED, "expert_shared_count", "0")
+	KEY(N_EXPERT_GROUP_USED, "expert_group_used_count", "0"), ALWAYS(GROUP_LIMIT, "true"), MAPPED(N_SHARED, "expert_shared_count", "0", "0=0|*"), \
+	MAPPED(N_EXPERT, "expert_count", "0", "0=0|*")
 
 #endif
