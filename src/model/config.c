@@ -111,6 +111,9 @@ static enum loom_status mixers(struct loom_config *cfg, const char *where, struc
 	if (cfg->d_state > 0 && cfg->dt_rank == 0) {
 		cfg->dt_rank = (cfg->n_embd + 15) / 16;
 	}
+	if (cfg->n_delta > 0 && cfg->d_delta == 0) { /* GGUF says the product */
+		cfg->d_delta = cfg->d_inner / cfg->n_delta;
+	}
 	if (cfg->n_delta_key > 0 && cfg->n_delta % cfg->n_delta_key != 0) {
 		return loom_err_set(err, LOOM_E_MODEL, "%s: %d value heads do not divide among %d key heads", where, cfg->n_delta,
 			cfg->n_delta_key);

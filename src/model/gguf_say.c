@@ -78,7 +78,18 @@ static bool has_step(const struct loom_block *b, enum loom_step_kind kind)
 	return s->kind == kind;
 }
 
-/* v; or, when some layers have neither step, a list with 0 for these. */
+/* Does the family tell its layers apart by this key? */
+static bool ruled_by(const struct loom_config *c, const char *key)
+{
+	for (const struct loom_layer_rule *r = c->family->layers; r && r->test != LOOM_TEST_END; r++) {
+		if (loom_words_have(r->key, key)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* v; or, when some layers have neither step and the family's rules ask for it, a list with 0 for these. */
 static void say_layers(struct saying *s, const char *key, int32_t v, enum loom_step_kind step, enum loom_step_kind other)
 {
 	const struct loom_config *c = s->cfg;
@@ -88,7 +99,7 @@ static void say_layers(struct saying *s, const char *key, int32_t v, enum loom_s
 	for (int32_t l = 0; l < c->n_layer; l++) {
 		with += has_step(c->layers[l].block, step) || has_step(c->layers[l].block, other);
 	}
-	if (with == 0 || with == c->n_layer) {
+	if (with == 0 || with == c->n_layer || !ruled_by(c, key)) {
 		say_int(s, key, with ? v : 0);
 	} else if (new_key(s, key, name)) {
 		loom_gguf_out_array(s->o, name, LOOM_GGUF_I32, (uint64_t)c->n_layer);
@@ -162,6 +173,9 @@ static void say_sizes(struct saying *s)
 	if (!latent) {
 		say_int(s, "attention.key_length", c->d_head);
 		say_int(s, "attention.value_length", c->d_value);
+	}
+	if (c->n_delta > 0) {
+		say_int(s, "ssm.inner_size", (int64_t)c->n_delta * c->d_delta);
 	}
 	if (!c->causal) {
 		say_bool(s, "attention.causal", false);

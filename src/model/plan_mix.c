@@ -275,36 +275,40 @@ void loom_plan_scan_heads(struct loom_builder *b, struct loom_view in, struct lo
 	linear(b, LOOM_ROLE_MIX_OUT, c->n_embd, c->mixer_bias, y, out);
 }
 
-/* q | k | v, z, write and decay, each in a tensor of its own. */
-static void delta_split(struct loom_builder *b, struct loom_view in)
+/* q | k | v | z: q | k | v and z in a tensor each, or grouped by key head in one. */
+static void delta_in(struct loom_builder *b, struct loom_view in, bool split)
 {
 	const struct loom_config *c = b->cfg;
-	int32_t values = c->n_delta * c->d_delta;
-	const struct loom_bind_part parts[] = {{.role = LOOM_ROLE_MIX_IN, .n_row = 2 * c->n_delta_key * c->d_delta_key + values},
-		{.role = LOOM_ROLE_MIX_Z, .n_row = values}};
-	const struct loom_bind_part gates[] = {{.role = LOOM_ROLE_MIX_GATES, .n_row = c->n_delta}, {.role = LOOM_ROLE_MIX_DECAY, .n_row = c->n_delta}};
-
-	loom_plan_add_linear(b, "mixer.in", parts, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
-	loom_plan_add_linear(b, "mixer.gates", gates, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
-}
-
-/* q | k | v | z and write | decay, which the checkpoint groups by key head. */
-static void delta_grouped(struct loom_builder *b, struct loom_view in)
-{
-	const struct loom_config *c = b->cfg;
-	int32_t dk = c->d_delta_key, keys = c->n_delta_key * dk, values = c->n_delta * c->d_delta, r = c->n_delta / c->n_delta_key;
-	int32_t v = r * c->d_delta, stride = 2 * dk + 2 * v, all = 2 * keys + 2 * values;
-	const struct loom_bind_part parts[] = {
+	int32_t dk = c->d_delta_key, keys = c->n_delta_key * dk, values = c->n_delta * c->d_delta;
+	int32_t v = c->n_delta / c->n_delta_key * c->d_delta, stride = 2 * dk + 2 * v, all = 2 * keys + 2 * values;
+	const struct loom_bind_part two[] = {{.role = LOOM_ROLE_MIX_IN, .n_row = 2 * keys + values}, {.role = LOOM_ROLE_MIX_Z, .n_row = values}};
+	const struct loom_bind_part grouped[] = {
 		{.role = LOOM_ROLE_MIX_IN, .n_row = keys, .n_stored = all, .group = dk, .stride = stride},
 		{.role = LOOM_ROLE_MIX_IN, .n_row = keys, .n_stored = all, .row0 = dk, .group = dk, .stride = stride},
 		{.role = LOOM_ROLE_MIX_IN, .n_row = values, .n_stored = all, .row0 = 2 * dk, .group = v, .stride = stride},
 		{.role = LOOM_ROLE_MIX_IN, .n_row = values, .n_stored = all, .row0 = 2 * dk + v, .group = v, .stride = stride}};
-	const struct loom_bind_part gates[] = {
-		{.role = LOOM_ROLE_MIX_GATES, .n_row = c->n_delta, .n_stored = 2 * c->n_delta, .group = r, .stride = 2 * r},
-		{.role = LOOM_ROLE_MIX_GATES, .n_row = c->n_delta, .n_stored = 2 * c->n_delta, .row0 = r, .group = r, .stride = 2 * r}};
 
-	loom_plan_add_linear(b, "mixer.in", parts, 4, false, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
-	loom_plan_add_linear(b, "mixer.gates", gates, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
+	loom_plan_add_linear(b, "mixer.in", split ? two : grouped, split ? 2 : 4, false, in, loom_plan_view(b, LOOM_SLOT_MIX_IN));
+}
+
+/* write | decay, in a tensor each, or grouped by key head in one. */
+static void delta_gates(struct loom_builder *b, struct loom_view in, bool split)
+{
+	const struct loom_config *c = b->cfg;
+	int32_t n = c->n_delta, r = n / c->n_delta_key;
+	const struct loom_bind_part two[] = {{.role = LOOM_ROLE_MIX_GATES, .n_row = n}, {.role = LOOM_ROLE_MIX_DECAY, .n_row = n}};
+	const struct loom_bind_part grouped[] = {
+		{.role = LOOM_ROLE_MIX_GATES, .n_row = n, .n_stored = 2 * n, .group = r, .stride = 2 * r},
+		{.role = LOOM_ROLE_MIX_GATES, .n_row = n, .n_stored = 2 * n, .row0 = r, .group = r, .stride = 2 * r}};
+
+	loom_plan_add_linear(b, "mixer.gates", split ? two : grouped, 2, false, in, loom_plan_view(b, LOOM_SLOT_MIX_GATES));
+}
+
+static bool named(const struct loom_builder *b, enum loom_role role)
+{
+	const struct loom_role_name *r = &b->cfg->family->roles[role];
+
+	return (b->bind.gguf ? r->gguf : r->hf) != NULL;
 }
 
 /* q | k | v = act(conv(q | k | v)); out = (norm(delta(q, k, v)) * silu(z)) Wout. */
@@ -315,7 +319,8 @@ void loom_plan_delta(struct loom_builder *b, struct loom_view in, struct loom_vi
 	struct loom_view mixed = loom_plan_view(b, LOOM_SLOT_MIX_A), y = loom_plan_view(b, LOOM_SLOT_MIX_B);
 	struct loom_op *op;
 
-	(c->family->roles[LOOM_ROLE_MIX_Z].hf ? delta_split : delta_grouped)(b, in);
+	delta_in(b, in, named(b, LOOM_ROLE_MIX_Z));
+	delta_gates(b, in, named(b, LOOM_ROLE_MIX_DECAY));
 	convolve(b, loom_plan_columns(b, LOOM_SLOT_MIX_IN, 0, qkv), mixed);
 	activate(b, mixed, c->mixer_act);
 	op = loom_plan_add(b, LOOM_OP_DELTA);

@@ -23,6 +23,7 @@ REFUSED = {
     "qwen2-moe-window": "attend of layer 2", "qwen2-window": "attend of layer 1", "qwen3-moe-stacked": "chooses experts", "smollm3-window": "its size",
 }
 REFUSED |= {
+    "qwen3-next-dense": "would not be read",
     "jina_embeddings_v3-flash": "in another form",
     "deepseek-v2-lite": "linear of layer 0", "deepseek-v3-plain": "rotary embedding", "dots1": "attend of layer 2", "ernie4_5_moe": "would not be read",
     "lfm2_moe-plain": "would not be read", "mt5": "buckets of distances", "nemotron_h": "would not be read", "nemotron_h-old": "would not be read",

@@ -13,8 +13,12 @@ static const struct loom_key keys[] = {
 	KEY(N_EXPERT_USED, "num_experts_per_tok", "10"), KEY(ROUTER_NORM, "norm_topk_prob", "true"), END_KEYS};
 static const struct loom_layer_rule layers[] = {
 	{LOOM_LAYER_MIXER, LOOM_TEST_WORD, false, "layer_types", "linear_attention", NULL, NULL},
+	{LOOM_LAYER_MIXER, LOOM_TEST_FLAGS, false, "attention.recurrent_layers", NULL, NULL, NULL},
 	{LOOM_LAYER_MIXER, LOOM_TEST_EVERY, true, "full_attention_interval", NULL, "4", NULL}, SPARSE_STEP_LAYERS, END_LAYERS};
 static const struct loom_key_rule rules[] = {{"layer_types", "full_attention|linear_attention"}, END_RULES};
+static const struct loom_key gguf_keys[] = {
+	KEY(N_DELTA_KEY, "ssm.group_count", NULL), KEY(N_DELTA, "ssm.time_step_rank", NULL), KEY(D_DELTA_KEY, "ssm.state_size", NULL),
+	ALWAYS(D_DELTA, "0"), END_KEYS};
 static const struct loom_block_choice blocks[] = {
 	{LOOM_LAYER_MIXER | LOOM_LAYER_DENSE, &loom_block_delta}, {LOOM_LAYER_MIXER | LOOM_LAYER_MOE, &loom_block_delta_moe},
 	{LOOM_LAYER_MIXER, &loom_block_delta}, {LOOM_LAYER_DENSE, &loom_block_gated}, {LOOM_LAYER_MOE, &loom_block_gated_moe},
@@ -29,11 +33,18 @@ const struct loom_family loom_family_qwen3_next = {
 	.layers = layers,
 	.rules = rules,
 	.ignored = MOE_IGNORED,
-	.roles = {LLAMA_NAMES, LLAMA_QK_NORM, MOE_ROUTER, MOE_EXPERTS("mlp"), MOE_SHARED("shared_expert"),
-		[LOOM_ROLE_SHARED_MIX] = {"layers.%d.mlp.shared_expert_gate", NULL},
-		[LOOM_ROLE_MIX_IN] = {"layers.%d.linear_attn.in_proj_qkvz", NULL},
-		[LOOM_ROLE_MIX_GATES] = {"layers.%d.linear_attn.in_proj_ba", NULL}, [LOOM_ROLE_MIX_CONV] = {"layers.%d.linear_attn.conv1d", NULL},
-		[LOOM_ROLE_MIX_A] = {"layers.%d.linear_attn.A_log", NULL}, [LOOM_ROLE_MIX_DT_BIAS] = {"layers.%d.linear_attn.dt_bias", NULL},
-		[LOOM_ROLE_MIX_NORM] = {"layers.%d.linear_attn.norm", NULL}, [LOOM_ROLE_MIX_OUT] = {"layers.%d.linear_attn.out_proj", NULL}},
+	.roles = {LLAMA_EMBED, LLAMA_QKV, LLAMA_O, LLAMA_MLP, LLAMA_HEAD, LLAMA_FINAL_NORM, LLAMA_QK_NORM,
+		[LOOM_ROLE_ATTN_NORM] = {"layers.%d.input_layernorm", "blk.%d.attn_norm"},
+		[LOOM_ROLE_MLP_NORM] = {"layers.%d.post_attention_layernorm", "blk.%d.post_attention_norm"},
+	 MOE_ROUTER, MOE_EXPERTS("mlp"), MOE_SHARED("shared_expert"),
+		[LOOM_ROLE_SHARED_MIX] = {"layers.%d.mlp.shared_expert_gate", "blk.%d.ffn_gate_inp_shexp"},
+		[LOOM_ROLE_MIX_IN] = {"layers.%d.linear_attn.in_proj_qkvz", "blk.%d.attn_qkv"},
+		[LOOM_ROLE_MIX_Z] = {NULL, "blk.%d.attn_gate"},
+		[LOOM_ROLE_MIX_GATES] = {"layers.%d.linear_attn.in_proj_ba", "blk.%d.ssm_ba"},
+		[LOOM_ROLE_MIX_CONV] = {"layers.%d.linear_attn.conv1d", "blk.%d.ssm_conv1d"},
+		[LOOM_ROLE_MIX_A] = {"layers.%d.linear_attn.A_log", "blk.%d.ssm_a"}, [LOOM_ROLE_MIX_DT_BIAS] = {"layers.%d.linear_attn.dt_bias", "blk.%d.ssm_dt.bias"},
+		[LOOM_ROLE_MIX_NORM] = {"layers.%d.linear_attn.norm", "blk.%d.ssm_norm"}, [LOOM_ROLE_MIX_OUT] = {"layers.%d.linear_attn.out_proj", "blk.%d.ssm_out"}},
 	.blocks = blocks,
+	.gguf = "qwen3next",
+	.gguf_keys = gguf_keys,
 };
