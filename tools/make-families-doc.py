@@ -27,7 +27,7 @@ KNOWN = {
     "gemma3n": "extra streams beside the residual one, an embedding in each layer", "gemma3n_text": "extra streams beside the residual one, an embedding in each layer",
     "gemma4": "an embedding in each layer, keys shared between layers", "gemma4_text": "an embedding in each layer, keys shared between layers",
     "llama4": "experts that weigh their input; its norm of queries and keys", "llama4_text": "experts that weigh their input; its norm of queries and keys",
-    "granite_swa": "a theta for each layer",
+    "granite_swa": "a theta for each layer", "lfm3": "proportional rotation, a gate for each head", "cohere2_moe": "experts beside attention, halved sums",
     "zamba": "blocks that layers share", "zamba2": "blocks that layers share", "olmo_hybrid": "convolutions for queries, keys and values apart",
     "deepseek_v32": "sparse attention with an indexer", "glm_moe_dsa": "sparse attention with an indexer", "minimax": "lightning attention",
     "phi4_multimodal": "adapters for pictures and sound over Phi", "got_ocr2": "a text tower that is not looked at yet",

@@ -1,4 +1,5 @@
-/* jina_embeddings_v3.c: Jina Embeddings v3 as transformers writes it: RoBERTa with rotary positions. Its adapters are in the published form (roberta.c). */
+/* jina_embeddings_v3.c: Jina Embeddings v3 as transformers writes it: RoBERTa with rotary positions. Adapters in folders of their own, as this form has
+ * them, are not read; the form that its authors published has them in the model (family roberta). */
 #include "bert_like.h"
 
 static const struct loom_key keys[] = {
