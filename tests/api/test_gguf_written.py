@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Q
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from conftest import MODELS, tensors
 
@@ -133,7 +133,6 @@ def test_types(post, loom_bin, tmp_path, kind, matrix, table):
         weights |= {b + "input_layernorm.weight": (64,), b + "post_attention_layernorm.weight": (64,), b + "self_attn.q_proj.weight": (64, 64),
                     b + "self_attn.k_proj.weight": (32, 64), b + "self_attn.v_proj.weight": (32, 64), b + "self_attn.o_proj.weight": (64, 64),
                     b + "mlp.gate_proj.weight": (96, 64), b + "mlp.up_proj.weight": (96, 64), b + "mlp.down_proj.weight": (64, 96)}
-    from safetensors.numpy import save_file
     save_file({k: (rng.standard_normal(s) * 0.2).astype(np.float32) for k, s in weights.items()}, folder / "model.safetensors")
     for source, out, t in ((folder, "a.gguf", kind), (folder, "f.gguf", "f32"), (tmp_path / "f.gguf", "b.gguf", kind)):
         r = quantize(loom_bin, source, tmp_path / out, t)
@@ -167,6 +166,37 @@ def test_metadata(loom_bin, tmp_path):
         assert text_of(g, key) == value, key
     types = text_of(g, "tokenizer.ggml.token_type")
     assert len(types) == config["vocab_size"] == len(text_of(g, "tokenizer.ggml.tokens")) and types[:4] == [1] * 4 and types[256:260] == [3] * 4
+
+
+@pytest.mark.parametrize("name,model,pre", [
+    ("gpt2", "gpt2", "gpt-2"), ("roberta", None, "cut texts otherwise"), ("llama3", "gpt2", "llama-bpe"), ("qwen2", "gpt2", "qwen2"), ("smollm", "gpt2", "smollm"),
+    ("tekken", "gpt2", "tekken"), ("gpt4o", "gpt2", "gpt-4o"), ("llama2", "llama", "default"), ("metaspace", "llama", "default"),
+    ("bert-uncased", "bert", "default"), ("xlmr", "t5", "default"), ("bert-cased", None, "uncased BERT"), ("wordlevel", None, "WordLevel"),
+    ("fixed", None, "tokenizer.ggml.pre")])
+def test_tokenizers(post, loom_bin, tmp_path, name, model, pre):
+    """Which model and which pre-tokenizer a tokenizer.json is; and texts are cut alike."""
+    folder = tmp_path / "m"
+    shutil.copytree(MODELS.parent / "tokenizers" / name, folder)
+    root = json.loads((folder / "tokenizer.json").read_text())
+    n = max(len(root["model"]["vocab"]), *(t["id"] + 1 for t in root.get("added_tokens") or [dict(id=0)]))
+    (folder / "config.json").write_text(json.dumps(dict(
+        architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=n,
+        rms_norm_eps=1e-5, max_position_embeddings=64, tie_word_embeddings=True)))
+    b = "model.layers.0."
+    shapes = {"model.embed_tokens": (n, 8), "model.norm": (8,), b + "input_layernorm": (8,), b + "post_attention_layernorm": (8,)}
+    shapes |= {b + w: (8, 8) for w in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+                                       "mlp.down_proj")}
+    save_file({k + ".weight": np.zeros(s, np.float32) for k, s in shapes.items()}, folder / "model.safetensors")
+    r = quantize(loom_bin, folder, tmp_path / "m.gguf")
+    if model is None:
+        assert r.returncode == 1 and pre in r.stderr
+        return
+    assert r.returncode == 0, r.stderr
+    g = gguf.GGUFReader(tmp_path / "m.gguf")
+    assert (text_of(g, "tokenizer.ggml.model"), text_of(g, "tokenizer.ggml.pre")) == (model, pre)
+    for text in ("Hello there, it's 12345 o'clock\n\n  in Caf\u00e9 \u4e16\u754c", "a  two  spaces"):
+        ids = [post("/tokenize", model=str(m), text=text).json()["tokens"] for m in (folder, tmp_path / "m.gguf")]
+        assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize("folder,number", [("modernbert-embed", 1), ("cls-unit", 2), ("last-token", 3)])
