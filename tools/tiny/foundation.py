@@ -67,7 +67,7 @@ OLD_STYLE = {"llama-yarn", "llama-llama3", "llama-longrope", "llama-linear", "mi
 def tiny(name, make):
     dtype = "float32" if name in FLOATS else "float16" if name == "qwen3-biases" else "bfloat16"
     return Tiny(lambda: make()[0], make()[1], dtype=dtype, shards=name == "qwen3", edit=old_style if name in OLD_STYLE else None,
-                lengths=(1, 9, 33) if name == "llama-gqa" else LENGTHS if name in FIRST else SHORT)
+                lengths=(1, 9, 33, 140) if name == "llama-gqa" else LENGTHS if name in FIRST else SHORT)
 
 
 VARIANTS = {name: tiny(name, make) for name, make in FOUNDATION.items()}
