@@ -78,7 +78,7 @@ struct loom_run_options {
 	{"--config", 'c', LOOM_OPT_STRING, &(o).config, 0, 0, "FILE", "configuration (loom serve --help says where it is looked for)"}, \
 	{"--device", 'd', LOOM_OPT_STRING, &(o).device, 0, 0, "NAME", "cpu or cuda:N (default cuda:0, the CPU where there is no GPU)"}, \
 	{"--dtype", 0, LOOM_OPT_STRING, &(o).dtype, 0, 0, "TYPE", "keep the matrices as auto, float32, float16 or bfloat16"}, \
-	{"--quantization", 0, LOOM_OPT_STRING, &(o).quantization, 0, 0, "MODE", "4bit or 8bit: quantize float matrices on loading"}, \
+	{"--quantization", 0, LOOM_OPT_STRING, &(o).quantization, 0, 0, "MODE", "4bit, 4bit-double or 8bit: quantize float matrices on loading"}, \
 	{"--compute", 0, LOOM_OPT_STRING, &(o).compute, 0, 0, "MODE", "float32 (exact), bf16, int8 or llm.int8 (docs/numerics.md)"}, \
 	{"--threads", 0, LOOM_OPT_STRING, &(o).threads, 0, 0, "N", "compute threads (default: physical cores)"}, \
 	{"--cache-dir", 0, LOOM_OPT_STRING, &(o).cache_dir, 0, 0, "DIR", \
