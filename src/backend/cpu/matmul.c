@@ -10,7 +10,8 @@
 #include "matmul_kernels.h"
 #include "mem.h"
 
-#define ROW_BLOCK 128 /* rows of x that share a widened block of weights */
+#define ROW_BLOCK 64       /* rows of x that a thread takes at once: the last pieces of a product end at nearly the same time */
+#define ROW_BLOCK_WIDE 128 /* where they share a widened block of weights */
 #define CODES_ROW_BLOCK 256 /* of packed codes, which are dearer to widen */
 
 static size_t elem_size(enum loom_dtype t)
