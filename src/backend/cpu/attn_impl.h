@@ -12,7 +12,7 @@
 #define TILE_ROWS 4
 #define TILE_VECS 4
 #elif LOOM_VEC == LOOM_VEC_AVX2
-#define TILE_ROWS 2
+#define TILE_ROWS 3
 #define TILE_VECS 2
 #else
 #define TILE_ROWS 1
@@ -76,11 +76,13 @@ VEC_INLINE void multiply_rows(const float *m, size_t ldm, const float *const *x,
 
 	for (; r + TILE_ROWS <= n; r += TILE_ROWS)
 		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, TILE_ROWS, n_col);
-#if TILE_ROWS > 2
+#if TILE_ROWS > 3
 	if (n - r == 3) {
 		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, 3, n_col);
 		return;
 	}
+#endif
+#if TILE_ROWS > 2
 	if (n - r == 2) {
 		tile_columns(m, ldm, x + r, y + r, alpha ? alpha + r : NULL, k0, k1, 2, n_col);
 		return;
