@@ -465,8 +465,8 @@ enum loom_status loom_gguf_say(struct loom_gguf_out *o, const struct loom_config
 	if (window) {
 		say_int(&s, "attention.sliding_window", cfg->window);
 	}
-	if (cfg->n_type > 0) {
-		loom_gguf_out_u32(o, "tokenizer.ggml.token_type_count", (uint32_t)cfg->n_type);
+	if (cfg->n_type > 0 || (!cfg->causal && cfg->pos == LOOM_POS_LEARNED)) { /* asked for also where there is no table of them */
+		loom_gguf_out_u32(o, "tokenizer.ggml.token_type_count", cfg->n_type > 0 ? (uint32_t)cfg->n_type : 1);
 	}
 	return rc;
 }

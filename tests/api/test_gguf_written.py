@@ -29,7 +29,7 @@ REFUSED |= {
     "lfm2_moe-plain": "would not be read", "mt5": "buckets of distances", "nemotron_h": "would not be read", "nemotron_h-old": "would not be read",
     "t5": "buckets of distances", "t5-whole": "buckets of distances", "umt5": "buckets of distances",
 }
-ENCODERS = {"bert", "modernbert", "nomic_bert", "nomic_bert-own", "roberta", "roberta-mlm", "xlm-roberta", "camembert", "data2vec-text", "eurobert", "t5",
+ENCODERS = {"bert", "modernbert", "nomic_bert", "nomic_bert-own", "roberta", "roberta-mlm", "xlm-roberta", "camembert", "data2vec-text", "distilbert", "eurobert", "t5",
             "t5-gated", "mt5", "umt5"}
 OTHERS = "no names of its weights in such files are known"
 

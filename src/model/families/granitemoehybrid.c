@@ -20,7 +20,7 @@ static const struct loom_key_rule rules[] = {SCAN_RULES, {"layer_types", "linear
 	{"normalization_function", "rmsnorm"}, END_RULES};
 static const struct loom_key gguf_keys[] = {
 	{LOOM_F_N_FFN_EXPERT, "feed_forward_length", NULL, NULL, "expert_count"}, GGUF_SCAN, KEY(LOGIT_DIVIDE, "logit_scale", NULL),
-	MAPPED(POS, "rope.scaling.finetuned", NULL, "true=rotary|false=none"), END_KEYS};
+	KEY(ATTN_SCALE, "attention.scale", "0"), MAPPED(POS, "rope.scaling.finetuned", NULL, "true=rotary|false=none"), END_KEYS};
 static const struct loom_block_choice blocks[] = {
 	{LOOM_LAYER_MIXER | LOOM_LAYER_DENSE, &loom_block_scan_heads_ffn}, {LOOM_LAYER_MIXER, &loom_block_scan_heads_moe},
 	{LOOM_LAYER_DENSE, &loom_block_pre_norm}, {0, &loom_block_pre_norm_moe}, END_BLOCKS};
