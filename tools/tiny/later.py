@@ -23,7 +23,7 @@ def of(name, cls="ForCausalLM", base=LLAMA, config=None, **kw):
 
 def deberta(cls, **kw):
     base = {k: v for k, v in BERT.items() if k != "type_vocab_size"} | dict(relative_attention=True, position_biased_input=False, layer_norm_eps=1e-7)
-    return of("Deberta", cls, base, lengths=(1, 67), **kw)
+    return of("Deberta", cls, base, **{"lengths": (1, 67), **kw})
 
 
 def exaone_names(t):
@@ -58,7 +58,8 @@ VARIANTS = {
     "openai": of("OpenAIGPT", "LMHeadModel", dict(vocab_size=V, n_positions=160, n_embd=20, n_layer=2, n_head=5, **IDS), cache=False),
     "jamba": of("Jamba", **JAMBA, tune=decays, lengths=(9, 67)),
     "deberta": deberta("Model", pos_att_type="c2p|p2c", max_relative_positions=-1),
-    "deberta-mlm": deberta("ForMaskedLM", pos_att_type=["p2c"], max_relative_positions=12, type_vocab_size=2, position_biased_input=True),
+    "deberta-mlm": deberta("ForMaskedLM", pos_att_type=["p2c"], max_relative_positions=12, type_vocab_size=2, position_biased_input=True,
+                           lengths=(1, 30)),
     "minicpm3": of("MiniCPM3", **LATENT, scale_depth=1.2, dim_model_base=8, scale_emb=3, tie_word_embeddings=False,
                    rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=40,
                                         short_factor=[1.0, 1.2], long_factor=[1.5, 3.0])),
@@ -68,7 +69,7 @@ VARIANTS = {
     "exaone": of("Llama", head_dim=6, rms_norm_eps=1e-5, weights=exaone_names, config_last=exaone_config,
                  rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                                       original_max_position_embeddings=64)),
-    "internlm3": of("Llama", head_dim=6, rms_norm_eps=1e-5, attention_bias=True, mlp_bias=True, config_last=internlm3_config),
+    "internlm3": of("Llama", head_dim=6, rms_norm_eps=1e-5, attention_bias=True, mlp_bias=True, config_last=internlm3_config, lengths=(9,)),
 }
 H1 = dict(mamba_n_heads=4, mamba_d_ssm=24, mamba_d_head=6, mamba_n_groups=2, mamba_d_state=5, mamba_d_conv=3, mamba_chunk_size=16)
 VARIANTS |= {

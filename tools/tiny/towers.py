@@ -39,7 +39,10 @@ MROPE = dict(rope_type="default", rope_theta=10000.0, mrope_section=[1, 1, 2])
 MISTRAL = {**LLAMA, "model_type": "mistral", "sliding_window": None, "num_key_value_heads": 1}
 QWEN = {**EVEN, "num_key_value_heads": 1, "rope_parameters": MROPE}
 QWEN_VISION = dict(depth=1, embed_dim=8, hidden_size=24, num_heads=1, mlp_ratio=1)
+QWEN3 = {**LLAMA, "head_dim": 8, "rope_parameters": {**MROPE, "mrope_interleaved": True}}
+QWEN3_VISION = dict(depth=1, hidden_size=8, num_heads=1, intermediate_size=8, out_hidden_size=20, deepstack_visual_indexes=[0], num_position_embeddings=16)
 VARIANTS = {
+    "tower-qwen3_vl": tower("Qwen3VLForConditionalGeneration", "Qwen3VLConfig", QWEN3, QWEN3_VISION, weights=text_only, lengths=(9,)),
     "tower-gemma3": tower("Gemma3ForConditionalGeneration", "Gemma3Config", {**GEMMA3, "num_hidden_layers": 3}, weights=text_only),
     "tower-mistral3": tower("Mistral3ForConditionalGeneration", "Mistral3Config", MISTRAL, dict(model_type="pixtral", head_dim=8),
                             weights=as_4),

@@ -14,7 +14,7 @@
 	X(qwen3_5) X(qwen3_5_moe) X(mamba2) X(bamba) X(granitemoehybrid) X(nemotron_h) X(megatron_bert) X(roberta_prelayernorm) X(xlm_roberta_xl) \
 	X(roformer) X(xlm) \
 	X(mpnet) X(deberta_v2) X(t5) X(mt5) X(umt5) \
-	X(openai) X(jamba) X(deberta) X(minicpm3) X(youtu) X(nanochat) X(bitnet) X(exaone) X(internlm3) X(falcon_h1) X(afmoe) X(modernbert_decoder)
+	X(openai) X(jamba) X(deberta) X(minicpm3) X(youtu) X(nanochat) X(bitnet) X(exaone) X(internlm3) X(falcon_h1) X(afmoe) X(modernbert_decoder) X(qwen3_vl)
 
 #define X(name) extern const struct loom_family loom_family_##name;
 FAMILIES(X)
