@@ -7,6 +7,7 @@ URL is that of a server that may read local folders (loom serve --host 127.0.0.1
 Prints a line for each refusal and each wrong answer; exits 1 when there was a wrong one.
 """
 import argparse
+import copy
 import importlib.util
 import json
 import os
@@ -117,6 +118,11 @@ def judge(r, states):
     return ("equal" if layer <= LAYER_BOUND and row <= ROW_BOUND else "WRONG"), f"layer {layer:.1e}, row {row:.1e}"
 
 
+def written(t, cfg):
+    """Does the file that other code would have written say what was changed?"""
+    return not t.config_last or t.config_last(copy.deepcopy(cfg.to_dict())) != t.config_last(copy.deepcopy(t.config().to_dict()))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("url")
@@ -142,6 +148,9 @@ def main():
                     ids, states = reference(t, cfg, folder)
                 except Exception as e:  # whatever transformers makes of it
                     count["not run"] = count.get("not run", 0) + 1
+                    continue
+                if not written(t, cfg):
+                    count["not written"] = count.get("not written", 0) + 1
                     continue
                 r = ask(client, folder, ids, len(states))
                 what, why = judge(r, states)
