@@ -93,6 +93,8 @@ static enum loom_status check_kind(const struct rule_reader *x, const struct loo
 		: list || r->test == LOOM_TEST_LISTED ? json_is_array(v)
 		: r->test == LOOM_TEST_EVERY && json_is_array(v) ? json_array_size(v) >= (size_t)x->cfg->n_layer
 						      : json_is_integer(v) && json_integer_value(v) >= (r->test == LOOM_TEST_ABOVE ? -1 : 0);
+	/* a GGUF file counts layers that guess further tokens behind the model's own */
+	const int64_t extra = json_integer_value(json_object_get(x->root, "nextn_predict_layers"));
 	char shown[64];
 
 	if (!ok) {
@@ -104,7 +106,8 @@ static enum loom_status check_kind(const struct rule_reader *x, const struct loo
 		return loom_err_set(x->err, LOOM_E_MODEL, "%s: %s: expected %d letters, found %zu", x->where, key, x->cfg->n_layer,
 			json_string_length(v));
 	}
-	if (list && !json_is_array(json_array_get(v, 0)) && json_array_size(v) != (size_t)x->cfg->n_layer) {
+	if (list && !json_is_array(json_array_get(v, 0)) && json_array_size(v) != (size_t)x->cfg->n_layer &&
+		json_array_size(v) != (size_t)(x->cfg->n_layer + extra)) {
 		return loom_err_set(x->err, LOOM_E_MODEL, "%s: %s: expected %d entries, found %zu", x->where, key, x->cfg->n_layer,
 			json_array_size(v));
 	}

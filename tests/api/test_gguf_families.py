@@ -236,14 +236,16 @@ def tokenizer(g, n):
 
 
 def basics(g, cfg, s, arch):
-    g.add_block_count(s["layer"])
+    g.add_block_count(s["layer"] + s.get("extra", 0))
+    if s.get("extra"):
+        g.add_nextn_predict_layers(s["extra"])
     g.add_context_length(s["ctx"])
     g.add_embedding_length(s["embd"])
     scan = arch in (A.MAMBA, A.MAMBA2)
     g.add_feed_forward_length(0 if scan else s["ffn"])
     g.add_head_count(0 if scan else s["head"])
     kinds = cfg.get("layer_types") or []
-    g.add_head_count_kv([s["kv"] * (kind != "conv") for kind in kinds] if "conv" in kinds else 0 if scan else 1 if arch == A.DEEPSEEK2 else s["kv"])
+    g.add_head_count_kv([s["kv"] * (kind != "conv") for kind in kinds] + [s["kv"]] * s.get("extra", 0) if "conv" in kinds else 0 if scan else 1 if arch == A.DEEPSEEK2 else s["kv"])
     if arch == A.MAMBA:
         g.add_ssm_conv_kernel(cfg["conv_kernel"])
         g.add_ssm_inner_size(cfg["intermediate_size"])
@@ -283,9 +285,9 @@ def finish(g):
     g.close()
 
 
-def write(path, name, arch, more=None, whole=False, **options):
+def write(path, name, arch, more=None, whole=False, extra=0, **options):
     cfg = json.loads((MODELS / name / "config.json").read_text()) | CHANGED.get(name, {})
-    s, weights = sizes(cfg) | dict(whole=whole), load_wide(name)
+    s, weights = sizes(cfg) | dict(whole=whole, extra=extra), load_wide(name)
     g = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch], **options)
     basics(g, cfg, s, arch)
     names = gguf.get_tensor_name_map(arch, s["layer"])
@@ -352,6 +354,11 @@ def test_latent_attention_of_older_files(post, tiny, tmp_path):
     """Keys and values from one matrix, and the lengths of heads as they are."""
     write(tmp_path / "old.gguf", "glm4_moe_lite", A.DEEPSEEK2, whole=True)
     assert np.array_equal(states(post, str(tmp_path / "old.gguf"), [5, 6, 7, 9, 11]), states(post, tiny("glm4_moe_lite"), [5, 6, 7, 9, 11]))
+
+
+def test_layers_that_guess_further_tokens_are_left_out(post, tiny, tmp_path):
+    write(tmp_path / "m.gguf", "lfm2_moe", A.LFM2MOE, extra=1)
+    assert np.array_equal(states(post, str(tmp_path / "m.gguf"), [5, 6, 7, 9, 11]), states(post, tiny("lfm2_moe"), [5, 6, 7, 9, 11]))
 
 
 def test_a_model_in_several_files(post, tiny, tmp_path):
