@@ -55,7 +55,7 @@ def internlm3_config(c):
 
 
 VARIANTS = {
-    "openai": of("OpenAIGPT", "LMHeadModel", dict(vocab_size=V, n_positions=160, n_embd=20, n_layer=2, n_head=5, **IDS), cache=False),
+    "openai": of("OpenAIGPT", "LMHeadModel", dict(vocab_size=V, n_positions=160, n_embd=20, n_layer=2, n_head=5, **IDS), cache=False, lengths=(9,)),
     "jamba": of("Jamba", **JAMBA, tune=decays, lengths=(9, 67)),
     "deberta": deberta("Model", pos_att_type="c2p|p2c", max_relative_positions=-1),
     "deberta-mlm": deberta("ForMaskedLM", pos_att_type=["p2c"], max_relative_positions=12, type_vocab_size=2, position_biased_input=True,
@@ -63,10 +63,10 @@ VARIANTS = {
     "minicpm3": of("MiniCPM3", **LATENT, scale_depth=1.2, dim_model_base=8, scale_emb=3, tie_word_embeddings=False,
                    rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=40,
                                         short_factor=[1.0, 1.2], long_factor=[1.5, 3.0])),
-    "youtu": of("Youtu", **LATENT, pad_token_id=None),  # transformers zeroes the row of padding when it loads
-    "nanochat": of("NanoChat"),
-    "bitnet": of("BitNet", attention_bias=True),
-    "exaone": of("Llama", head_dim=6, rms_norm_eps=1e-5, weights=exaone_names, config_last=exaone_config,
+    "youtu": of("Youtu", **LATENT, pad_token_id=None, lengths=(9,)),  # transformers zeroes the row of padding when it loads
+    "nanochat": of("NanoChat", lengths=(9,)),
+    "bitnet": of("BitNet", attention_bias=True, lengths=(9,)),
+    "exaone": of("Llama", head_dim=6, rms_norm_eps=1e-5, lengths=(9,), weights=exaone_names, config_last=exaone_config,
                  rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                                       original_max_position_embeddings=64)),
     "internlm3": of("Llama", head_dim=6, rms_norm_eps=1e-5, attention_bias=True, mlp_bias=True, config_last=internlm3_config, lengths=(9,)),
@@ -75,15 +75,16 @@ H1 = dict(mamba_n_heads=4, mamba_d_ssm=24, mamba_d_head=6, mamba_n_groups=2, mam
 VARIANTS |= {
     "falcon_h1": of("FalconH1", **H1, key_multiplier=0.7, attention_in_multiplier=1.2, attention_out_multiplier=0.9, ssm_in_multiplier=1.3,
                     ssm_out_multiplier=0.8, embedding_multiplier=2.5, lm_head_multiplier=0.4, mlp_multipliers=[0.6, 1.4],
-                    ssm_multipliers=[0.9, 0.7, 1.1, 1.3, 0.5], tune=decays, lengths=(9, 67)),
+                    ssm_multipliers=[0.9, 0.7, 1.1, 1.3, 0.5], tune=decays, lengths=(9, 40)),
     "falcon_h1-normed": of("FalconH1", **H1, mamba_rms_norm=True, mamba_norm_before_gate=True, attention_bias=True, mlp_bias=True, tune=decays,
                            lengths=(9,)),
 }
 AFMOE = dict(head_dim=6, moe_intermediate_size=9, num_hidden_layers=3, num_dense_layers=1, num_experts=5, num_experts_per_tok=2, num_shared_experts=1,
              global_attn_every_n_layers=2, sliding_window=7, mup_enabled=True, route_scale=1.7)
 VARIANTS |= {
-    "afmoe": of("Afmoe", **AFMOE, tune=correction),
+    "afmoe": of("Afmoe", **AFMOE, tune=correction, lengths=(9, 30)),
     "modernbert_decoder": of("ModernBertDecoder", base={k: v for k, v in BERT.items() if k != "type_vocab_size"}, local_attention=14,
-                             num_hidden_layers=3, norm_bias=True, tie_word_embeddings=True, config="ModernBertDecoderConfig"),
+                             num_hidden_layers=3, norm_bias=True, tie_word_embeddings=True, config="ModernBertDecoderConfig",
+                             lengths=(9, 30)),
 }
 VARIANTS = tied(VARIANTS, ("exaone", "internlm3", "nanochat", "jamba", "bitnet", "afmoe"))
