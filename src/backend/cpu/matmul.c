@@ -283,7 +283,7 @@ void loom_matmul_many(struct loom_pool *pool, enum loom_isa isa, struct loom_pro
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct loom_product *p = &products[i];
-		p->row_block = p->w->q.codes != LOOM_CODES_NONE ? CODES_ROW_BLOCK : ROW_BLOCK;
+		p->row_block = p->w->q.codes != LOOM_CODES_NONE ? CODES_ROW_BLOCK : p->w->dtype == LOOM_F32 ? ROW_BLOCK : ROW_BLOCK_WIDE;
 		/* Fewer panels than threads can share: shorter row blocks, so that all have work. */
 		while (p->row_block > LOOM_TILE && all_panels * ((p->m + p->row_block - 1) / p->row_block) < 4 * threads) {
 			p->row_block /= 2;
