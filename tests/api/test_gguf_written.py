@@ -44,7 +44,8 @@ def states(post, model, name):
                  capture=dict(name="h", site="hidden", layers="all", positions="all"))
         assert r.status_code == 200, r.text
         return np.array(r.json()["captures"]["h"]["data"])
-    ids = [int(x) for x in load_file(MODELS / name / "expected.safetensors")["ids.1"].reshape(-1)]
+    expected = load_file(MODELS / name / "expected.safetensors")
+    ids = max(([int(x) for x in t.reshape(-1)] for k, t in expected.items() if k.startswith("ids.")), key=len)
     r = post("/generate", model=str(model), prompt=ids, max_tokens=0, return_hidden_states=False, hidden_state_format="safetensors",
              capture=dict(name="h", layers="all", positions="all"))
     return tensors(r)["captures.h"]
