@@ -144,8 +144,7 @@ static struct way way_of(const struct job *j, const struct loom_product *p, int6
 {
 	const struct loom_matmul_kernels *k = j->kern;
 	const struct loom_packed *w = p->w;
-	/* a copy of plain floats pays when several tiles read it */
-	bool widen = w->q.codes != LOOM_CODES_NONE || (w->dtype != LOOM_F32 && j->scratch && rows > k->max_rows);
+	bool widen = w->q.codes != LOOM_CODES_NONE || (w->dtype != LOOM_F32 && j->scratch && rows >= k->widen_from);
 
 	if (w->paired) {
 		const struct loom_dot *d = loom_dot_for(j->isa);

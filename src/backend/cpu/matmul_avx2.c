@@ -97,6 +97,7 @@ WIDEN(bf16)
 #define ALL(type) {tile_##type##_1, tile_##type##_2, tile_##type##_3, tile_##type##_4}
 const struct loom_matmul_kernels loom_matmul_avx2 = {
 	.max_rows = 4,
+	.widen_from = 64,
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),

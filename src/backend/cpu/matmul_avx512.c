@@ -80,6 +80,7 @@ WIDEN(bf16)
 	tile_##type##_8}
 const struct loom_matmul_kernels loom_matmul_avx512 = {
 	.max_rows = 8,
+	.widen_from = INT64_MAX,
 	.f32 = ALL(f32),
 	.f16 = ALL(f16),
 	.bf16 = ALL(bf16),

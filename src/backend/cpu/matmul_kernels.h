@@ -16,6 +16,7 @@ typedef void (*loom_tile_fn)(const void *w, int64_t kn, const void *x, size_t ld
 
 struct loom_matmul_kernels {
 	int max_rows; /* of a tile; at most LOOM_TILE */
+	int64_t widen_from; /* rows of a block of x from which tiles rather read a float32 copy of 16-bit weights */
 	loom_tile_fn f32[LOOM_TILE], f16[LOOM_TILE], bf16[LOOM_TILE]; /* [rows-1], up to max_rows */
 	void (*widen_f16)(const uint16_t *src, float *dst, size_t n);  /* n a multiple of 16 */
 	void (*widen_bf16)(const uint16_t *src, float *dst, size_t n);

@@ -44,6 +44,7 @@ TILE(bf16)
 
 const struct loom_matmul_kernels loom_matmul_ref = {
 	.max_rows = 1,
+	.widen_from = 2,
 	.f32 = {tile_f32},
 	.f16 = {tile_f16},
 	.bf16 = {tile_bf16},
