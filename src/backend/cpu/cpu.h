@@ -142,6 +142,22 @@ void loom_cpu_delta(struct loom_device_state *s, const struct loom_op *op);
 /* cpu_moe.c: one row's choice of experts; the experts of a step. */
 void loom_cpu_route_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row);
 void loom_cpu_experts(struct loom_device_state *s, const struct loom_op *op, int32_t n_row);
+/* The sequence of s->batch that a row belongs to. */
+static inline int32_t loom_cpu_seq_at(const struct loom_device_state *s, int32_t row)
+{
+	int32_t lo = 0, hi = s->batch->n_seq;
+
+	while (hi - lo > 1) {
+		int32_t mid = lo + (hi - lo) / 2;
+		if (s->batch->seqs[mid].row0 <= row) {
+			lo = mid;
+		} else {
+			hi = mid;
+		}
+	}
+	return lo;
+}
+
 /* The value of a view at a row. */
 static inline float *loom_cpu_at(const struct loom_device_state *s, const struct loom_view *v, int32_t row)
 {

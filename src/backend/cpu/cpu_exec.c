@@ -132,17 +132,7 @@ static float temper(const struct loom_device_state *s, const struct loom_op *op,
 /* The adapter that the row's sequence has chosen. */
 static int32_t adapter_of(const struct loom_device_state *s, int32_t row)
 {
-	int32_t lo = 0, hi = s->batch->n_seq;
-
-	while (hi - lo > 1) {
-		int32_t mid = lo + (hi - lo) / 2;
-		if (s->batch->seqs[mid].row0 <= row) {
-			lo = mid;
-		} else {
-			hi = mid;
-		}
-	}
-	return s->batch->seqs[lo].adapter;
+	return s->batch->seqs[loom_cpu_seq_at(s, row)].adapter;
 }
 
 static void adapt_row(const struct loom_device_state *s, const struct loom_op *op, int32_t row)

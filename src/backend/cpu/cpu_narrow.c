@@ -35,16 +35,8 @@ int32_t loom_cpu_narrow_at(const struct loom_plan *p, bool live[static LOOM_MAX_
 
 static void want(struct loom_device_state *s, int32_t row, int32_t n)
 {
-	int32_t lo = 0, hi = s->batch->n_seq;
+	int32_t lo = loom_cpu_seq_at(s, row);
 
-	while (hi - lo > 1) {
-		int32_t mid = lo + (hi - lo) / 2;
-		if (s->batch->seqs[mid].row0 <= row) {
-			lo = mid;
-		} else {
-			hi = mid;
-		}
-	}
 	s->kept_lo[lo] = row < s->kept_lo[lo] ? row : s->kept_lo[lo];
 	s->kept_hi[lo] = row + n > s->kept_hi[lo] ? row + n : s->kept_hi[lo];
 }
